@@ -1,0 +1,54 @@
+//! Publishing a generation, and removing what no generation needs. The order of the operations is the
+//! promise: a manifest gets its name only when everything it refers to, names included, is on disk, and
+//! nothing is removed before that name is on disk too. Protocol: FORMAT.md, "Commit".
+
+use std::collections::HashSet;
+use std::io::Write;
+
+use serde::Serialize;
+
+use super::manifest::{self, Manifest};
+use super::vfs::{LockGuard, Vfs};
+use crate::error::{Error, IoContext, Result};
+
+const LOCK: &str = "LOCK";
+
+/// The right to write to the directory, which is made if it is not there.
+pub fn lock(vfs: &dyn Vfs) -> Result<LockGuard> {
+    let path = vfs.path(LOCK);
+    vfs.create_directory().at("create", &vfs.path(""))?;
+    match vfs.try_lock(LOCK).at("lock", &path)? {
+        Some(guard) => Ok(guard),
+        None => Err(Error::Locked { path: vfs.path("") }),
+    }
+}
+
+/// Makes `manifest` the newest generation. All its files must be complete and synced. When this has
+/// returned, the generation survives a power loss; when it fails, either the old one or the new one
+/// is found afterwards, whole.
+pub fn publish<C: Serialize>(vfs: &dyn Vfs, manifest: &Manifest<C>) -> Result<()> {
+    let bytes = manifest::encode(manifest)?;
+    let directory = vfs.path("");
+    let temporary = vfs.path(manifest::TEMPORARY);
+    vfs.sync_directory().at("sync", &directory)?;
+    let mut file = vfs.create(manifest::TEMPORARY).at("create", &temporary)?;
+    file.write_all(&bytes).at("write", &temporary)?;
+    file.sync().at("sync", &temporary)?;
+    let name = manifest::name_of(manifest.generation);
+    vfs.rename(manifest::TEMPORARY, &name)
+        .at("rename", &temporary)?;
+    vfs.sync_directory().at("sync", &directory)
+}
+
+/// Removes files of the index that are not in `keep`; others are not touched. A file that cannot be
+/// removed does no harm and is tried again by the next collection, so errors are not reported.
+pub fn collect(vfs: &dyn Vfs, keep: &HashSet<String>) {
+    for name in vfs.list().unwrap_or_default() {
+        let ours = manifest::is_segment_file(&name)
+            || manifest::generation_of(&name).is_some()
+            || name == manifest::TEMPORARY;
+        if ours && !keep.contains(&name) {
+            let _ = vfs.remove(&name);
+        }
+    }
+}
