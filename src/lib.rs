@@ -9,6 +9,12 @@
 compile_error!("files are mapped as they are, so weft needs a little-endian processor");
 
 pub mod error;
+pub mod index;
+pub mod kernels;
+pub mod pool;
+pub mod sparse;
 pub mod storage;
+pub mod text;
+pub mod topk;
 
 pub use error::{Error, Result};

@@ -23,6 +23,12 @@ pub fn lock(vfs: &dyn Vfs) -> Result<LockGuard> {
     }
 }
 
+/// Makes the newest generation durable. A writer that was killed may have left one that every process
+/// sees and a power loss would still take back; what it replaced must not be removed before.
+pub fn settle(vfs: &dyn Vfs) -> Result<()> {
+    vfs.sync_directory().at("sync", &vfs.path(""))
+}
+
 /// Makes `manifest` the newest generation. All its files must be complete and synced. When this has
 /// returned, the generation survives a power loss; when it fails, either the old one or the new one
 /// is found afterwards, whole.

@@ -202,3 +202,43 @@ fn as_str<'a>(key: Key<'a>) -> &'a str {
         Key::Int(_) => "",
     }
 }
+
+/// A key that owns its string, for collections in memory.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OwnedKey {
+    Int(i64),
+    Str(Box<str>),
+}
+
+impl OwnedKey {
+    pub fn as_key(&self) -> Key<'_> {
+        match self {
+            OwnedKey::Int(value) => Key::Int(*value),
+            OwnedKey::Str(value) => Key::Str(value),
+        }
+    }
+
+    /// Bytes in memory, about.
+    pub fn size(&self) -> usize {
+        let string = match self {
+            OwnedKey::Int(_) => 0,
+            OwnedKey::Str(value) => value.len(),
+        };
+        size_of::<Self>().saturating_add(string)
+    }
+}
+
+impl From<Key<'_>> for OwnedKey {
+    fn from(key: Key<'_>) -> Self {
+        match key {
+            Key::Int(value) => OwnedKey::Int(value),
+            Key::Str(value) => OwnedKey::Str(value.into()),
+        }
+    }
+}
+
+impl indexmap::Equivalent<OwnedKey> for Key<'_> {
+    fn equivalent(&self, owned: &OwnedKey) -> bool {
+        *self == owned.as_key()
+    }
+}

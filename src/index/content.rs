@@ -1,0 +1,59 @@
+//! What the manifest says beyond the list of files: the schema, the scale, the segments in insertion
+//! order. Bytes: storage/FORMAT.md, "Manifest".
+
+use serde::{Deserialize, Serialize};
+
+use super::schema::Schema;
+use super::segment::{Segment, SegmentEntry};
+use crate::error::{Error, Result};
+use crate::storage::manifest::{self, Manifest};
+use crate::storage::vfs::Vfs;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Content {
+    pub schema: Schema,
+    /// The weight of the largest impact; fixed when the first segment is written.
+    pub max_weight: Option<f32>,
+    /// No segment has had this id or a larger one.
+    pub next_segment: u64,
+    pub segments: Vec<SegmentEntry>,
+}
+
+/// Reads and checks the manifest of a generation.
+pub fn read(vfs: &dyn Vfs, generation: u64) -> Result<Manifest<Content>> {
+    let manifest: Manifest<Content> = manifest::read(vfs, generation)?;
+    let path = vfs.path(&manifest::name_of(generation));
+    let content = &manifest.content;
+    let corrupt = |detail: &str| Err(Error::corrupt(&path, detail));
+    if let Err(error) = content.schema.validate() {
+        return corrupt(&error.to_string());
+    }
+    if content
+        .max_weight
+        .is_some_and(|weight| !(weight.is_finite() && weight > 0.0))
+    {
+        return corrupt("max_weight is not a positive number");
+    }
+    for segment in &content.segments {
+        if segment.deleted > segment.documents || segment.id >= content.next_segment {
+            return corrupt("a segment has impossible numbers");
+        }
+    }
+    Ok(manifest)
+}
+
+/// Opens the segments of a generation.
+pub fn open_segments(vfs: &dyn Vfs, manifest: &Manifest<Content>) -> Result<Vec<Segment>> {
+    let content = &manifest.content;
+    let open = |entry: &SegmentEntry| {
+        Segment::open(
+            vfs,
+            manifest.index,
+            &content.schema,
+            entry.clone(),
+            &manifest.files,
+        )
+    };
+    content.segments.iter().map(open).collect()
+}

@@ -1,0 +1,94 @@
+//! The buffer of a writer as the files of a new segment.
+
+use super::attributes::write_attributes;
+use super::ids::write_ids;
+use super::segment::Segment;
+use super::writer::Writer;
+use crate::error::Result;
+use crate::sparse::Scale;
+use crate::sparse::writer::{self as sparse_writer, Flush};
+use crate::storage::section::SectionWriter;
+use crate::text::Bm25;
+
+/// `None` when no row is left. The terms of the buffer are sorted.
+pub fn write(writer: &Writer, scale: Scale) -> Result<Option<Segment>> {
+    let (vfs, buffer, schema) = (&*writer.vfs, &writer.buffer, &writer.schema);
+    let rows = buffer.live_rows();
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let mut entry = writer.next_entry(rows.len() as u32);
+    let mut files = vec![];
+
+    let mut file = SectionWriter::create(vfs, &entry.file_name("ids"), writer.index)?;
+    write_ids(&mut file, schema.ids, rows.len(), |document| {
+        Ok(buffer.id(rows[document]))
+    })?;
+    files.push(file.finish()?);
+
+    let mut file = SectionWriter::create(vfs, &entry.file_name("attributes"), writer.index)?;
+    write_attributes(&mut file, schema, rows.len(), |name, document| {
+        buffer.attribute(name, rows[document])
+    })?;
+    files.push(file.finish()?);
+
+    if let Some(sparse) = &schema.sparse {
+        let weigh = Weigh::new(writer, sparse.bm25.as_ref(), &rows);
+        let impact = |row: u32, weight: f32| scale.impact(weigh.weight(row, weight));
+        let source = Flush::new(&buffer.sparse, &rows, &impact);
+        let mut file = SectionWriter::create(vfs, &entry.file_name("sparse"), writer.index)?;
+        let kind = sparse.terms;
+        entry.postings = sparse_writer::write(&mut file, kind, &source, &writer.interrupt)?;
+        files.push(file.finish()?);
+        entry.tokens = weigh.tokens;
+        let weights = rows.iter().flat_map(|&row| {
+            let weigh = &weigh;
+            buffer
+                .sparse
+                .row(row)
+                .map(move |(_, weight)| weigh.weight(row, weight))
+        });
+        entry.clipped = weights.filter(|&weight| scale.clips(weight)).count() as u64;
+    }
+    Segment::open(vfs, writer.index, schema, entry, &files).map(Some)
+}
+
+/// Document weights: as given, or from term frequencies by BM25.
+struct Weigh<'a> {
+    bm25: Option<&'a Bm25>,
+    lengths: &'a [u32],
+    average_length: f64,
+    tokens: u64,
+}
+
+impl<'a> Weigh<'a> {
+    fn new(writer: &'a Writer, bm25: Option<&'a Bm25>, rows: &[u32]) -> Self {
+        let lengths = &writer.buffer.lengths;
+        let tokens = match bm25 {
+            Some(_) => rows
+                .iter()
+                .map(|&row| u64::from(lengths[row as usize]))
+                .sum(),
+            None => 0,
+        };
+        let (tokens_before, documents_before) = writer.tokens_and_documents();
+        let documents = documents_before + rows.len() as u64;
+        let running = (tokens_before + tokens).max(1) as f64 / documents as f64;
+        Self {
+            bm25,
+            lengths,
+            average_length: bm25.and_then(|bm25| bm25.average_length).unwrap_or(running),
+            tokens,
+        }
+    }
+
+    fn weight(&self, row: u32, weight: f32) -> f32 {
+        match self.bm25 {
+            Some(bm25) => {
+                let length = self.lengths[row as usize];
+                bm25.document_weight(weight as u32, length, self.average_length)
+            }
+            None => weight,
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Joining adjacent segments into one, which keeps insertion order: when to (`by_tiers`, `down_to`) and
+//! how (`write`).
+
+use std::ops::Range;
+
+use super::attributes::write_attributes;
+use super::ids::write_ids;
+use super::segment::Segment;
+use super::writer::Writer;
+use crate::error::Result;
+use crate::sparse::merge::{DocumentMap, Merge};
+use crate::sparse::writer as sparse_writer;
+use crate::storage::MAX_FILE_LENGTH;
+use crate::storage::section::SectionWriter;
+
+/// What the policy knows of a segment.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    pub live: u32,
+    pub deleted: u32,
+    pub bytes: u64,
+}
+
+/// This many adjacent segments of a tier become one of the next tier.
+const FAN_IN: usize = 8;
+/// Segments of up to so many documents are of the lowest tier.
+const LOWEST_TIER: u32 = 1024;
+
+/// The next merge that keeps the number of segments logarithmic in the number of documents: a segment
+/// of which more than half is deleted, or `FAN_IN` neighbours of one tier or below.
+pub fn by_tiers(sizes: &[Size]) -> Option<Range<usize>> {
+    if let Some(position) = sizes.iter().position(|size| size.deleted > size.live) {
+        return Some(position..position + 1);
+    }
+    let tiers: Vec<u32> = sizes.iter().map(|size| tier(size.live)).collect();
+    let highest = tiers.iter().copied().max().unwrap_or(0);
+    (0..=highest).find_map(|tier| {
+        let windows = tiers.windows(FAN_IN);
+        let fits = |start: usize| total(&sizes[start..start + FAN_IN]) <= MAX_FILE_LENGTH;
+        let mut starts = windows
+            .enumerate()
+            .filter(|(_, w)| w.iter().all(|t| *t <= tier));
+        let (start, _) = starts.find(|(start, _)| fits(*start))?;
+        Some(start..start + FAN_IN)
+    })
+}
+
+fn tier(live: u32) -> u32 {
+    live.max(LOWEST_TIER)
+        .div_ceil(LOWEST_TIER)
+        .ilog(FAN_IN as u32)
+}
+
+fn total(sizes: &[Size]) -> u64 {
+    sizes.iter().map(|size| size.bytes).sum()
+}
+
+/// The next merge on the way to `max_segments` segments without deleted documents.
+pub fn down_to(sizes: &[Size], max_segments: usize) -> Option<Range<usize>> {
+    let surplus = sizes.len().saturating_sub(max_segments);
+    for length in (2..=surplus + 1).rev() {
+        let windows = sizes.windows(length).map(total).enumerate();
+        let fitting = windows.filter(|(_, bytes)| *bytes <= MAX_FILE_LENGTH);
+        if let Some((start, _)) = fitting.min_by_key(|(_, bytes)| *bytes) {
+            return Some(start..start + length);
+        }
+    }
+    let position = sizes.iter().position(|size| size.deleted > 0);
+    position.map(|position| position..position + 1)
+}
+
+/// Writes the live documents of `segments` as one; `None` when there are none.
+pub fn write(writer: &Writer, segments: &[Segment]) -> Result<Option<Segment>> {
+    let (vfs, schema) = (&*writer.vfs, &writer.schema);
+    let parts = segments
+        .iter()
+        .map(|s| (s.entry.documents, s.deleted.documents()));
+    let map = DocumentMap::new(parts);
+    let documents = map.origins.len();
+    if documents == 0 {
+        return Ok(None);
+    }
+    let origin = |document: usize| {
+        let (segment, document) = map.origins[document];
+        (&segments[segment as usize], document)
+    };
+    let mut entry = writer.next_entry(documents as u32);
+    let mut files = vec![];
+
+    let mut file = SectionWriter::create(vfs, &entry.file_name("ids"), writer.index)?;
+    write_ids(&mut file, schema.ids, documents, |document| {
+        let (segment, document) = origin(document);
+        segment.ids.get(document)
+    })?;
+    files.push(file.finish()?);
+
+    let mut file = SectionWriter::create(vfs, &entry.file_name("attributes"), writer.index)?;
+    write_attributes(&mut file, schema, documents, |name, document| {
+        let (segment, document) = origin(document);
+        segment.attributes.column(name)?.get(document as usize)
+    })?;
+    files.push(file.finish()?);
+
+    if let Some(sparse) = &schema.sparse {
+        let parts = segments
+            .iter()
+            .filter_map(|segment| segment.sparse.as_ref());
+        let source = Merge::new(parts.collect(), &map)?;
+        let mut file = SectionWriter::create(vfs, &entry.file_name("sparse"), writer.index)?;
+        let kind = sparse.terms;
+        entry.postings = sparse_writer::write(&mut file, kind, &source, &writer.interrupt)?;
+        files.push(file.finish()?);
+    }
+    for segment in segments {
+        // Tokens and clipped postings are known for whole segments only; deletions take their share.
+        let share = |count: u64| {
+            let live = u128::from(segment.live()) * u128::from(count);
+            (live / u128::from(segment.entry.documents.max(1))) as u64
+        };
+        entry.tokens += share(segment.entry.tokens);
+        entry.clipped += share(segment.entry.clipped);
+    }
+    Segment::open(vfs, writer.index, schema, entry, &files).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sizes(live: &[u32]) -> Vec<Size> {
+        let size = |&live: &u32| Size {
+            live,
+            deleted: 0,
+            bytes: u64::from(live) * 100,
+        };
+        live.iter().map(size).collect()
+    }
+
+    #[test]
+    fn neighbours_of_a_tier_are_joined() {
+        assert_eq!(by_tiers(&sizes(&[9; 7])), None);
+        assert_eq!(by_tiers(&sizes(&[9; 8])), Some(0..8));
+        let mut growing = vec![10_000];
+        growing.extend([5; 8]);
+        assert_eq!(by_tiers(&sizes(&growing)), Some(1..9));
+    }
+
+    #[test]
+    fn a_mostly_deleted_segment_is_rewritten() {
+        let mut sizes = sizes(&[10, 10]);
+        sizes[1].deleted = 11;
+        assert_eq!(by_tiers(&sizes), Some(1..2));
+    }
+
+    #[test]
+    fn segments_stay_few_over_many_commits() {
+        let mut live: Vec<u32> = vec![];
+        for _ in 0..3000 {
+            live.push(100);
+            while let Some(range) = by_tiers(&sizes(&live)) {
+                let joined = live[range.clone()].iter().sum();
+                live.splice(range, [joined]);
+            }
+        }
+        assert_eq!(live.iter().sum::<u32>(), 300_000);
+        assert!(live.len() < 40, "{live:?}");
+    }
+
+    #[test]
+    fn down_to_takes_the_cheapest_neighbours() {
+        assert_eq!(down_to(&sizes(&[50, 1, 2, 90]), 3), Some(1..3));
+        assert_eq!(down_to(&sizes(&[50, 1, 2, 90]), 1), Some(0..4));
+        assert_eq!(down_to(&sizes(&[50]), 1), None);
+    }
+
+    #[test]
+    fn down_to_respects_the_largest_file() {
+        let mut sizes = sizes(&[1, 1, 1]);
+        sizes[0].bytes = MAX_FILE_LENGTH;
+        assert_eq!(down_to(&sizes, 1), Some(1..3));
+        sizes[2].bytes = MAX_FILE_LENGTH;
+        assert_eq!(down_to(&sizes, 1), None);
+    }
+}

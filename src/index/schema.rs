@@ -1,0 +1,102 @@
+//! What the documents of an index have: fixed when the index is made, kept in its manifest.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::storage::keys::KeyKind;
+use crate::text::{Analyzer, Bm25};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schema {
+    /// Kind of the external ids.
+    pub ids: KeyKind,
+    #[serde(default)]
+    pub sparse: Option<SparseSchema>,
+    /// Kind of each attribute, by name.
+    #[serde(default)]
+    pub attributes: BTreeMap<String, AttributeKind>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SparseSchema {
+    /// Kind of the terms.
+    pub terms: KeyKind,
+    /// The weight that the largest impact stands for; found from the first documents when `None`.
+    #[serde(default)]
+    pub max_weight: Option<f32>,
+    /// How text becomes terms and weights; vectors are given when `None`.
+    #[serde(default)]
+    pub bm25: Option<Bm25>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AttributeKind {
+    Keyword,
+    Int64,
+    Float64,
+}
+
+impl AttributeKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            AttributeKind::Keyword => "keyword",
+            AttributeKind::Int64 => "int64",
+            AttributeKind::Float64 => "float64",
+        }
+    }
+}
+
+impl Schema {
+    pub fn from_json(json: &str) -> Result<Self> {
+        let schema: Schema = serde_json::from_str(json)
+            .map_err(|error| Error::InvalidInput(format!("the schema is not valid: {error}")))?;
+        schema.validate()?;
+        Ok(schema)
+    }
+
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// How text is made into vectors, if it is.
+    pub fn bm25(&self) -> Option<&Bm25> {
+        self.sparse.as_ref()?.bm25.as_ref()
+    }
+
+    pub fn analyzer(&self) -> Result<Option<Analyzer>> {
+        let new = |bm25: &Bm25| Analyzer::new(bm25.language.as_deref(), bm25.stop_words);
+        self.bm25().map(new).transpose()
+    }
+
+    pub fn validate(&self) -> Result<()> {
+        let invalid = |message: String| Err(Error::InvalidInput(message));
+        for name in self.attributes.keys() {
+            if name.is_empty() || name.contains('`') || name.len() > 255 {
+                return invalid(format!(
+                    "attribute name {name:?}: use 1 to 255 bytes and no backquote"
+                ));
+            }
+        }
+        let Some(sparse) = &self.sparse else {
+            return Ok(());
+        };
+        match sparse.max_weight {
+            Some(weight) if !(weight.is_finite() && weight > 0.0) => {
+                return invalid(format!("max_weight {weight}: use a positive finite number"));
+            }
+            _ => {}
+        }
+        match &sparse.bm25 {
+            Some(_) if sparse.terms != KeyKind::Str => {
+                invalid("BM25 makes string terms; set terms to \"str\"".into())
+            }
+            Some(bm25) => bm25.validate().and_then(|()| self.analyzer().map(drop)),
+            None => Ok(()),
+        }
+    }
+}

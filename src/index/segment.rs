@@ -1,0 +1,134 @@
+//! A segment: an immutable run of documents in insertion order, as a few files, and the set of those
+//! deleted since.
+
+use serde::{Deserialize, Serialize};
+
+use super::attributes::Attributes;
+use super::deleted::Deleted;
+use super::ids::Ids;
+use super::schema::Schema;
+use crate::error::{Error, Result};
+use crate::sparse::SparseSegment;
+use crate::storage::keys::Key;
+use crate::storage::manifest::{FileEntry, IndexId};
+use crate::storage::section::SectionFile;
+use crate::storage::vfs::Vfs;
+
+/// What the manifest says of a segment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SegmentEntry {
+    pub id: u64,
+    pub documents: u32,
+    pub deleted: u32,
+    /// Generation in the name of the file of deleted documents, if there is one.
+    pub deleted_generation: Option<u64>,
+    pub postings: u64,
+    /// Postings whose weight was above the scale of the index.
+    pub clipped: u64,
+    /// Tokens of the documents, where they came as text.
+    pub tokens: u64,
+}
+
+impl SegmentEntry {
+    pub fn file_name(&self, kind: &str) -> String {
+        format!("segment-{}.{kind}", self.id)
+    }
+
+    pub fn deleted_name(&self, generation: u64) -> String {
+        self.file_name(&format!("deleted-{generation}"))
+    }
+}
+
+pub struct Segment {
+    pub entry: SegmentEntry,
+    pub files: Vec<FileEntry>,
+    pub ids: Ids,
+    pub sparse: Option<SparseSegment>,
+    pub attributes: Attributes,
+    pub deleted: Deleted,
+}
+
+impl Segment {
+    /// Opens the files of `entry`, which must be among `files`.
+    pub fn open(
+        vfs: &dyn Vfs,
+        index: IndexId,
+        schema: &Schema,
+        entry: SegmentEntry,
+        files: &[FileEntry],
+    ) -> Result<Self> {
+        let mut own = Vec::new();
+        let mut open = |name: String| {
+            let Some(file) = files.iter().find(|file| file.name == name) else {
+                return Err(Error::corrupt(
+                    &vfs.path(&name),
+                    "not listed in the manifest",
+                ));
+            };
+            own.push(file.clone());
+            SectionFile::open(vfs, file, index)
+        };
+        let documents = entry.documents;
+        let ids = open(entry.file_name("ids"))?;
+        let ids = Ids::open(ids, schema.ids, documents as usize)?;
+        let attributes = open(entry.file_name("attributes"))?;
+        let attributes = Attributes::open(&attributes, schema, documents as usize)?;
+        let sparse = match &schema.sparse {
+            Some(sparse) => {
+                let file = open(entry.file_name("sparse"))?;
+                Some(SparseSegment::open(file, sparse.terms, documents)?)
+            }
+            None => None,
+        };
+        let deleted = match entry.deleted_generation {
+            Some(generation) => Deleted::open(&open(entry.deleted_name(generation))?, documents)?,
+            None => Deleted::none(documents),
+        };
+        if deleted.count() != entry.deleted {
+            let path = vfs.path(&entry.file_name("deleted"));
+            return Err(Error::corrupt(
+                &path,
+                "the number of deleted documents is wrong",
+            ));
+        }
+        Ok(Self {
+            entry,
+            files: own,
+            ids,
+            sparse,
+            attributes,
+            deleted,
+        })
+    }
+
+    /// The document with an id, unless it is deleted.
+    pub fn find(&self, id: Key<'_>) -> Option<u32> {
+        self.ids
+            .find(id)
+            .filter(|document| !self.deleted.contains(*document))
+    }
+
+    pub fn live(&self) -> u32 {
+        self.entry.documents - self.deleted.count()
+    }
+
+    /// Bytes of all files.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.length).sum()
+    }
+
+    /// Live documents that have `term`.
+    pub fn document_frequency(&self, term: Key<'_>) -> Result<u32> {
+        let Some(sparse) = &self.sparse else {
+            return Ok(0);
+        };
+        match sparse.find(term) {
+            Some(term) => {
+                let all = sparse.document_frequency(term)?;
+                Ok(all.saturating_sub(self.deleted.with_term(term)))
+            }
+            None => Ok(0),
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! One generation of an index, mapped: search, lookup, statistics. It never changes, whatever a writer
+//! does, and needs no lock.
+
+use fixedbitset::FixedBitSet;
+use rayon::prelude::*;
+
+use super::attributes::Value;
+use super::content::{self, Content};
+use super::filter;
+use super::filter_syntax;
+use super::query::{Contribution, Query};
+use super::schema::{Schema, SparseSchema};
+use super::segment::Segment;
+use crate::error::{Error, Result};
+use crate::pool;
+use crate::sparse::{QuantizedQuery, Scale, exhaustive};
+use crate::storage::keys::{Key, Keys, OwnedKey};
+use crate::storage::manifest;
+use crate::storage::vfs::Vfs;
+use crate::text::Analyzer;
+use crate::topk::TopK;
+
+pub struct Snapshot {
+    pub(super) generation: u64,
+    pub(super) content: Content,
+    pub(super) segments: Vec<Segment>,
+    /// Insertion ordinal of the first document of each segment.
+    first_ordinals: Vec<u64>,
+    pub(super) analyzer: Option<Analyzer>,
+}
+
+/// Which documents a search may return; all conditions hold.
+#[derive(Clone, Debug, Default)]
+pub struct Filter<'a> {
+    /// An expression over attributes.
+    pub expression: Option<&'a str>,
+    /// External ids; unknown ones are passed over.
+    pub subset: Option<Keys<'a>>,
+    /// One flag for each live document, in insertion order.
+    pub mask: Option<&'a [bool]>,
+}
+
+/// A found document.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Hit {
+    pub score: f32,
+    segment: u32,
+    document: u32,
+}
+
+/// All that is kept of a document.
+#[derive(Debug)]
+pub struct Document<'a> {
+    pub attributes: Vec<(&'a str, Option<Value<'a>>)>,
+    /// Terms with their weights after quantisation.
+    pub sparse: Option<Vec<(Key<'a>, f32)>>,
+}
+
+impl Snapshot {
+    /// Opens the newest generation.
+    pub fn open(vfs: &dyn Vfs) -> Result<Self> {
+        loop {
+            let Some(generation) = manifest::latest(vfs)? else {
+                let directory = vfs.path("");
+                let message = format!("{}: no index here", directory.display());
+                return Err(Error::NotFound(message));
+            };
+            match Self::open_generation(vfs, generation) {
+                // A writer may have replaced the generation, and removed its files, meanwhile.
+                Err(error) if is_missing(&error) && manifest::latest(vfs)? != Some(generation) => {}
+                opened => return opened,
+            }
+        }
+    }
+
+    fn open_generation(vfs: &dyn Vfs, generation: u64) -> Result<Self> {
+        let manifest = content::read(vfs, generation)?;
+        let segments = content::open_segments(vfs, &manifest)?;
+        let mut next = 0_u64;
+        let first_ordinals = segments.iter().map(|segment| {
+            next += u64::from(segment.entry.documents);
+            next - u64::from(segment.entry.documents)
+        });
+        let content = manifest.content;
+        Ok(Self {
+            generation,
+            first_ordinals: first_ordinals.collect(),
+            analyzer: content.schema.analyzer()?,
+            segments,
+            content,
+        })
+    }
+
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub fn schema(&self) -> &Schema {
+        &self.content.schema
+    }
+
+    /// Live documents.
+    pub fn len(&self) -> u64 {
+        self.segments
+            .iter()
+            .map(|segment| u64::from(segment.live()))
+            .sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Ids of all live documents in insertion order.
+    pub fn ids(&self) -> impl Iterator<Item = Result<Key<'_>>> {
+        self.segments.iter().flat_map(|segment| {
+            let documents = 0..segment.entry.documents;
+            let live = documents.filter(|document| !segment.deleted.contains(*document));
+            live.map(|document| segment.ids.get(document))
+        })
+    }
+
+    pub fn contains(&self, id: Key<'_>) -> bool {
+        self.locate(id).is_some()
+    }
+
+    pub fn get(&self, id: Key<'_>) -> Result<Document<'_>> {
+        let (segment, document) = self.located(id)?;
+        let sparse = match (&segment.sparse, self.scale()) {
+            (Some(sparse), Some(scale)) => {
+                let row = sparse.row(document)?;
+                let weights =
+                    row.map(|(term, impact)| Ok((sparse.key(term)?, scale.weight(impact))));
+                Some(weights.collect::<Result<_>>()?)
+            }
+            _ => None,
+        };
+        Ok(Document {
+            attributes: segment.attributes.of_document(document as usize).collect(),
+            sparse,
+        })
+    }
+
+    /// External id of a hit of this snapshot.
+    pub fn id(&self, hit: Hit) -> Result<Key<'_>> {
+        self.segments[hit.segment as usize].ids.get(hit.document)
+    }
+
+    /// The best `k` documents for each query, best first; documents that share no term with a query are
+    /// not returned. `threads` is 0 for one per processor.
+    pub fn search(
+        &self,
+        queries: &[Query],
+        k: usize,
+        filter: &Filter<'_>,
+        threads: usize,
+    ) -> Result<Vec<Vec<Hit>>> {
+        self.sparse_schema()?;
+        let eligible = self.eligible(filter)?;
+        let search = |query: &Query| self.search_one(query, k, &eligible);
+        match queries {
+            [query] => Ok(vec![search(query)?]),
+            _ => pool::run(threads, || queries.par_iter().map(search).collect())?,
+        }
+    }
+
+    fn search_one(
+        &self,
+        query: &Query,
+        k: usize,
+        eligible: &[Option<FixedBitSet>],
+    ) -> Result<Vec<Hit>> {
+        let Some(scale) = self.scale() else {
+            return Ok(vec![]);
+        };
+        let quantized = QuantizedQuery::new(&query.weights, scale)?;
+        let mut top = TopK::new(k.min(self.len() as usize));
+        let segments = self.segments.iter().zip(&self.first_ordinals).zip(eligible);
+        for ((segment, &first_ordinal), eligible) in segments {
+            let Some(sparse) = &segment.sparse else {
+                continue;
+            };
+            let weighted = query.terms.iter().zip(&quantized.weights);
+            let terms = weighted.filter(|(_, weight)| **weight > 0);
+            let found =
+                terms.filter_map(|(term, &weight)| Some((sparse.find(term.as_key())?, weight)));
+            let terms: Vec<(u32, u32)> = found.collect();
+            exhaustive::search(sparse, &terms, eligible.as_ref(), first_ordinal, &mut top)?;
+        }
+        let sorted = top.into_sorted().into_iter();
+        Ok(sorted
+            .map(|s| self.hit(s.ordinal, quantized.score(s.score)))
+            .collect())
+    }
+
+    fn hit(&self, ordinal: u64, score: f32) -> Hit {
+        let segment = self
+            .first_ordinals
+            .partition_point(|first| *first <= ordinal)
+            - 1;
+        Hit {
+            score,
+            segment: segment as u32,
+            document: (ordinal - self.first_ordinals[segment]) as u32,
+        }
+    }
+
+    /// What each term of the query adds to the score of a document, terms it lacks left out.
+    pub fn explain(&self, id: Key<'_>, query: &Query) -> Result<Vec<Contribution>> {
+        self.sparse_schema()?;
+        let (segment, document) = self.located(id)?;
+        let (Some(sparse), Some(scale)) = (&segment.sparse, self.scale()) else {
+            return Ok(vec![]);
+        };
+        let quantized = QuantizedQuery::new(&query.weights, scale)?;
+        let row: Vec<(u32, u8)> = sparse.row(document)?.collect();
+        let mut contributions = vec![];
+        for (term, &weight) in query.terms.iter().zip(&quantized.weights) {
+            let number = sparse.find(term.as_key());
+            let posting = row.iter().find(|(term, _)| Some(*term) == number);
+            if let Some(&(_, impact)) = posting.filter(|_| weight > 0) {
+                contributions.push(Contribution {
+                    term: term.clone(),
+                    query_weight: quantized.weight(weight, scale),
+                    document_weight: scale.weight(impact),
+                    contribution: quantized.score(weight * u32::from(impact)),
+                });
+            }
+        }
+        Ok(contributions)
+    }
+
+    /// For each segment the documents that may be returned; `None` when all may.
+    fn eligible(&self, filter: &Filter<'_>) -> Result<Vec<Option<FixedBitSet>>> {
+        let expression = filter.expression.map(filter_syntax::parse).transpose()?;
+        if let Some(expression) = &expression {
+            filter::check(expression, &self.content.schema)?;
+        }
+        self.check_subset(filter)?;
+        let mut mask = filter.mask.map(|mask| mask.iter().copied());
+        let eligible = self.segments.iter().map(|segment| {
+            let mut allowed = expression.as_ref().map(|e| filter::evaluate(e, segment));
+            let mut restrict = |to: FixedBitSet| match &mut allowed {
+                Some(allowed) => allowed.intersect_with(&to),
+                None => allowed = Some(to),
+            };
+            if segment.deleted.count() > 0 {
+                let mut live = segment.deleted.documents().clone();
+                live.toggle_range(..);
+                restrict(live);
+            }
+            let length = segment.entry.documents as usize;
+            if let Some(subset) = &filter.subset {
+                let mut chosen = FixedBitSet::with_capacity(length);
+                let documents = subset.iter().filter_map(|id| segment.find(id));
+                documents.for_each(|document| chosen.insert(document as usize));
+                restrict(chosen);
+            }
+            if let Some(mask) = &mut mask {
+                let mut chosen = FixedBitSet::with_capacity(length);
+                let live = (0..length).filter(|d| !segment.deleted.documents().contains(*d));
+                let kept = live.filter(|_| mask.next().unwrap_or(false));
+                kept.for_each(|document| chosen.insert(document));
+                restrict(chosen);
+            }
+            allowed
+        });
+        Ok(eligible.collect())
+    }
+
+    fn check_subset(&self, filter: &Filter<'_>) -> Result<()> {
+        if let Some(mask) = filter.mask
+            && mask.len() as u64 != self.len()
+        {
+            let (flags, documents) = (mask.len(), self.len());
+            return Err(Error::InvalidInput(format!(
+                "subset: a mask of {flags} flags for {documents} documents; pass one for each"
+            )));
+        }
+        match &filter.subset {
+            Some(ids) if !ids.is_empty() && ids.kind() != self.content.schema.ids => {
+                Err(Error::SchemaMismatch(
+                    "subset: the ids are not of the kind that the index has".into(),
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn locate(&self, id: Key<'_>) -> Option<(&Segment, u32)> {
+        let mut segments = self.segments.iter();
+        segments.find_map(|segment| Some((segment, segment.find(id)?)))
+    }
+
+    fn located(&self, id: Key<'_>) -> Result<(&Segment, u32)> {
+        let missing = || Error::NotFound(format!("no document {id} in the index"));
+        self.locate(id).ok_or_else(missing)
+    }
+
+    pub(super) fn scale(&self) -> Option<Scale> {
+        self.content.max_weight.map(Scale::new)
+    }
+
+    pub(super) fn sparse_schema(&self) -> Result<&SparseSchema> {
+        self.content.schema.sparse.as_ref().ok_or_else(|| {
+            Error::SchemaMismatch("this index has no sparse vectors to search".into())
+        })
+    }
+
+    /// Documents that have a term, exactly.
+    pub fn document_frequency(&self, term: &OwnedKey) -> Result<u64> {
+        let count = |segment: &Segment| segment.document_frequency(term.as_key()).map(u64::from);
+        self.segments.iter().map(count).sum()
+    }
+}
+
+fn is_missing(error: &Error) -> bool {
+    matches!(error, Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+}

@@ -1,0 +1,58 @@
+//! Numbers about a snapshot.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::snapshot::Snapshot;
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Stats {
+    pub generation: u64,
+    pub documents: u64,
+    /// Deleted documents whose space a merge will free.
+    pub deleted: u64,
+    pub segments: usize,
+    pub postings: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Bytes on disk of the files of each kind.
+    pub bytes_by_kind: BTreeMap<String, u64>,
+    pub bytes_per_posting: Option<f64>,
+    /// The weight that the largest impact stands for.
+    pub max_weight: Option<f32>,
+    /// Postings whose weight was above it.
+    pub clipped: u64,
+    /// Mean tokens of a document, where documents came as text.
+    pub average_length: Option<f64>,
+}
+
+impl Snapshot {
+    pub fn stats(&self) -> Stats {
+        let segments = || self.segments.iter();
+        let sum = |count: fn(&super::segment::Segment) -> u64| segments().map(count).sum::<u64>();
+        let mut bytes_by_kind = BTreeMap::new();
+        for file in segments().flat_map(|segment| &segment.files) {
+            let suffix = file.name.split_once('.').map_or("", |(_, suffix)| suffix);
+            let kind = suffix.split('-').next().unwrap_or("");
+            *bytes_by_kind.entry(kind.to_owned()).or_default() += file.length;
+        }
+        let postings = sum(|segment| segment.entry.postings);
+        let sparse = bytes_by_kind.get("sparse").filter(|_| postings > 0);
+        let tokens = sum(|segment| segment.entry.tokens);
+        let documents = sum(|segment| segment.entry.documents.into());
+        Stats {
+            generation: self.generation,
+            documents: self.len(),
+            deleted: sum(|segment| segment.deleted.count().into()),
+            segments: self.segments.len(),
+            postings,
+            bytes: bytes_by_kind.values().sum(),
+            bytes_per_posting: sparse.map(|bytes| *bytes as f64 / postings as f64),
+            bytes_by_kind,
+            max_weight: self.content.max_weight,
+            clipped: sum(|segment| segment.entry.clipped),
+            average_length: (tokens > 0).then(|| tokens as f64 / documents as f64),
+        }
+    }
+}

@@ -1,0 +1,490 @@
+//! The writer: takes documents and deletions, keeps at most `memory_limit` bytes of them in memory, and
+//! publishes them as one new generation. Until then nothing that a reader sees changes.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::batch::Batch;
+use super::buffer::Buffer;
+use super::content::{self, Content};
+use super::merge;
+use super::schema::Schema;
+use super::segment::{Segment, SegmentEntry};
+use crate::error::{Error, Result};
+use crate::pool::{self, Interrupt};
+use crate::sparse::Scale;
+use crate::storage::FORMAT_VERSION;
+use crate::storage::commit;
+use crate::storage::keys::{Key, KeyKind, Keys};
+use crate::storage::manifest::{self, FileEntry, IndexId, Manifest};
+use crate::storage::vfs::{LockGuard, Vfs};
+use crate::text::{Analyzer, TermRows};
+
+/// Texts analysed together; their distinct words are stemmed once.
+const TEXTS_PER_CHUNK: usize = 128;
+/// Rows between two checks of memory and interruption.
+const ROWS_PER_STEP: usize = 1024;
+
+pub struct Writer {
+    pub(super) vfs: Arc<dyn Vfs>,
+    _lock: LockGuard,
+    pub(super) index: IndexId,
+    /// The newest published generation, 0 when there is none, and its files.
+    generation: u64,
+    published: Vec<FileEntry>,
+    pub(super) schema: Schema,
+    analyzer: Option<Analyzer>,
+    pub(super) scale: Option<Scale>,
+    pub(super) next_segment: u64,
+    /// Published and flushed segments, in insertion order, with the deletions so far.
+    pub(super) segments: Vec<Segment>,
+    pub(super) buffer: Buffer,
+    memory_limit: u64,
+    pub(super) interrupt: Interrupt,
+    changed: bool,
+    poisoned: bool,
+}
+
+impl Writer {
+    /// Opens the index in the directory, or makes one with `schema`. A schema given for an index that
+    /// exists must equal its own. `memory_limit` is in bytes.
+    pub fn open(
+        vfs: Arc<dyn Vfs>,
+        schema: Option<Schema>,
+        memory_limit: u64,
+        interrupt: Interrupt,
+    ) -> Result<Self> {
+        if let Some(schema) = &schema {
+            schema.validate()?;
+        }
+        let exists = manifest::latest(&*vfs)?.is_some();
+        if schema.is_none() && !exists {
+            let directory = vfs.path("");
+            return Err(Error::NotFound(format!(
+                "{}: no index here; pass a schema to make one",
+                directory.display()
+            )));
+        }
+        let lock = commit::lock(&*vfs)?;
+        commit::settle(&*vfs)?;
+        let state = match manifest::latest(&*vfs)? {
+            Some(generation) => State::read(&*vfs, generation)?,
+            None => State::new(schema.clone().unwrap_or_else(|| unreachable!()))?,
+        };
+        if let Some(schema) = schema.filter(|schema| *schema != state.schema) {
+            return Err(Error::SchemaMismatch(format!(
+                "the index exists with another schema: {}, not {}; leave the schema out to open it",
+                state.schema.to_json(),
+                schema.to_json()
+            )));
+        }
+        let writer = Self {
+            analyzer: state.schema.analyzer()?,
+            buffer: Buffer::new(&state.schema),
+            vfs,
+            _lock: lock,
+            index: state.index,
+            generation: state.generation,
+            published: state.files,
+            schema: state.schema,
+            scale: state.scale,
+            next_segment: state.next_segment,
+            segments: state.segments,
+            memory_limit,
+            interrupt,
+            changed: state.generation == 0,
+            poisoned: false,
+        };
+        writer.collect();
+        Ok(writer)
+    }
+
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Documents that a commit would leave in the index.
+    pub fn len(&self) -> u64 {
+        let flushed: u64 = self
+            .segments
+            .iter()
+            .map(|segment| u64::from(segment.live()))
+            .sum();
+        flushed + self.buffer.live_rows().len() as u64
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds documents; one whose id exists replaces the older one. Input that is not acceptable changes
+    /// nothing. After another error some documents of the batch are pending: add it again or roll back.
+    pub fn add(&mut self, batch: &Batch<'_>) -> Result<()> {
+        self.check_usable()?;
+        batch.check(&self.schema)?;
+        let rows = batch.ids.len();
+        for start in (0..rows).step_by(ROWS_PER_STEP) {
+            self.interrupt.check()?;
+            self.add_rows(batch, start..(start + ROWS_PER_STEP).min(rows))?;
+            if self.buffer.memory() as u64 >= self.buffer_limit() {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the buffer may take: the limit less what writing a segment needs besides.
+    fn buffer_limit(&self) -> u64 {
+        // 13 bytes a posting at the most, so that the segment's files stay below 4 GiB.
+        (self.memory_limit / 10 * 7).min(3 << 30)
+    }
+
+    fn add_rows(&mut self, batch: &Batch<'_>, rows: std::ops::Range<usize>) -> Result<()> {
+        let text = batch
+            .text
+            .map(|text| &text[rows.clone()])
+            .unwrap_or_default();
+        let chunks = self.analyze(text)?;
+        let mut texts = chunks
+            .iter()
+            .flat_map(|chunk| (0..chunk.rows.len()).map(move |row| (chunk, row)));
+        let mut numbers: Vec<u32> = Vec::new();
+        for row in rows {
+            if let Some(id) = batch.ids.get(row) {
+                self.delete_flushed(id)?;
+                self.buffer.push_id(id);
+            }
+            if let Some(sparse) = &batch.sparse {
+                self.buffer.push_sparse(sparse, row);
+            }
+            if let Some((chunk, row)) = texts.next() {
+                if row == 0 {
+                    let terms = chunk.terms.iter().map(|term| Key::Str(term));
+                    numbers = terms.map(|term| self.buffer.sparse.intern(term)).collect();
+                }
+                self.buffer.push_text(chunk, &numbers, row);
+            }
+            self.buffer.push_attributes(&batch.attributes, row);
+            self.changed = true;
+        }
+        Ok(())
+    }
+
+    fn analyze(&self, texts: &[&str]) -> Result<Vec<TermRows>> {
+        let Some(analyzer) = &self.analyzer else {
+            return Ok(vec![]);
+        };
+        let chunks = texts.par_chunks(TEXTS_PER_CHUNK);
+        pool::run(0, || {
+            chunks.map(|texts| analyzer.analyze_rows(texts)).collect()
+        })
+    }
+
+    /// Deletes documents; returns how many there were. Unknown ids are not an error.
+    pub fn delete(&mut self, ids: &Keys<'_>) -> Result<usize> {
+        self.check_usable()?;
+        if !ids.is_empty() && ids.kind() != self.schema.ids {
+            let (wanted, found) = match self.schema.ids {
+                KeyKind::Int => ("integers", "strings"),
+                KeyKind::Str => ("strings", "integers"),
+            };
+            return Err(Error::SchemaMismatch(format!(
+                "the ids of this index are {wanted}, not {found}"
+            )));
+        }
+        let mut deleted = 0;
+        for id in ids.iter() {
+            if self.buffer.delete(id) || self.delete_flushed(id)? {
+                self.changed = true;
+                deleted += 1;
+            }
+        }
+        Ok(deleted)
+    }
+
+    fn delete_flushed(&mut self, id: Key<'_>) -> Result<bool> {
+        for segment in &mut self.segments {
+            if let Some(document) = segment.find(id) {
+                segment.deleted.insert(document, segment.sparse.as_ref())?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Publishes everything added and deleted as a new generation, and returns its number; without
+    /// changes, the number of the newest one. When it returns, the generation is durable. After an error
+    /// of the disk while syncing or renaming, this writer refuses further work.
+    pub fn commit(&mut self) -> Result<u64> {
+        self.check_usable()?;
+        let published = self.try_commit();
+        self.poison_after(published)
+    }
+
+    fn try_commit(&mut self) -> Result<u64> {
+        self.write_segment()?;
+        if !self.changed {
+            return Ok(self.generation);
+        }
+        self.merge_by_tiers()?;
+        self.publish()
+    }
+
+    fn publish(&mut self) -> Result<u64> {
+        let generation = self.generation + 1;
+        self.segments.retain(|segment| segment.live() > 0);
+        self.write_deleted(generation)?;
+        let manifest = self.manifest(generation);
+        commit::publish(&*self.vfs, &manifest)?;
+        self.generation = generation;
+        self.published = manifest.files;
+        self.changed = false;
+        self.collect();
+        Ok(generation)
+    }
+
+    fn manifest(&self, generation: u64) -> Manifest<Content> {
+        let segments = self.segments.iter();
+        Manifest {
+            format: FORMAT_VERSION,
+            index: self.index,
+            generation,
+            files: segments
+                .clone()
+                .flat_map(|segment| segment.files.clone())
+                .collect(),
+            content: Content {
+                schema: self.schema.clone(),
+                max_weight: self.scale.map(|scale| scale.max_weight()),
+                next_segment: self.next_segment,
+                segments: segments.map(|segment| segment.entry.clone()).collect(),
+            },
+        }
+    }
+
+    /// Writes the deletions made since the newest generation.
+    fn write_deleted(&mut self, generation: u64) -> Result<()> {
+        for segment in &mut self.segments {
+            if segment.deleted.count() == segment.entry.deleted {
+                continue;
+            }
+            let name = segment.entry.deleted_name(generation);
+            let file = segment.deleted.write(&*self.vfs, &name, self.index)?;
+            let old = segment.entry.deleted_generation.replace(generation);
+            let old = old.map(|generation| segment.entry.deleted_name(generation));
+            segment
+                .files
+                .retain(|file| Some(&file.name) != old.as_ref());
+            segment.files.push(file);
+            segment.entry.deleted = segment.deleted.count();
+        }
+        Ok(())
+    }
+
+    /// Forgets everything since the newest generation.
+    pub fn rollback(&mut self) -> Result<()> {
+        self.check_usable()?;
+        let state = match self.generation {
+            0 => State::new(self.schema.clone())?,
+            generation => State::read(&*self.vfs, generation)?,
+        };
+        self.index = state.index;
+        self.scale = state.scale;
+        self.next_segment = self.next_segment.max(state.next_segment);
+        self.segments = state.segments;
+        self.buffer = Buffer::new(&self.schema);
+        self.changed = self.generation == 0;
+        self.collect();
+        Ok(())
+    }
+
+    /// Joins adjacent segments until at most `max_segments` are left, purges deleted documents, and
+    /// publishes the result. Segments whose joint files would pass 4 GiB stay apart.
+    pub fn merge(&mut self, max_segments: usize) -> Result<u64> {
+        self.check_usable()?;
+        if max_segments == 0 {
+            return Err(Error::InvalidInput(
+                "max_segments is 0; use at least 1".into(),
+            ));
+        }
+        let merged = self
+            .write_segment()
+            .and_then(|()| self.merge_down_to(max_segments));
+        let published = merged.and_then(|()| match self.changed {
+            true => self.publish(),
+            false => Ok(self.generation),
+        });
+        self.poison_after(published)
+    }
+
+    fn merge_down_to(&mut self, max_segments: usize) -> Result<()> {
+        while let Some(range) = merge::down_to(&self.sizes(), max_segments) {
+            self.merge_range(range)?;
+        }
+        Ok(())
+    }
+
+    fn merge_by_tiers(&mut self) -> Result<()> {
+        while let Some(range) = merge::by_tiers(&self.sizes()) {
+            self.merge_range(range)?;
+        }
+        Ok(())
+    }
+
+    fn sizes(&self) -> Vec<merge::Size> {
+        let size = |segment: &Segment| merge::Size {
+            live: segment.live(),
+            deleted: segment.deleted.count(),
+            bytes: segment.bytes(),
+        };
+        self.segments.iter().map(size).collect()
+    }
+
+    fn merge_range(&mut self, range: std::ops::Range<usize>) -> Result<()> {
+        self.changed = true;
+        let merged = merge::write(self, &self.segments[range.clone()]);
+        let merged = merged.inspect_err(|_| self.collect())?;
+        self.next_segment += 1;
+        self.segments.splice(range, merged);
+        Ok(())
+    }
+
+    /// Moves the buffer into a segment.
+    fn flush(&mut self) -> Result<()> {
+        let written = self.write_segment();
+        self.poison_after(written)
+    }
+
+    fn write_segment(&mut self) -> Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        self.buffer.sparse.sort_terms();
+        let scale = self.scale.unwrap_or_else(|| self.first_scale());
+        let written = super::flush::write(self, scale).inspect_err(|_| self.collect())?;
+        if let Some(segment) = written {
+            self.scale = self.schema.sparse.is_some().then_some(scale);
+            self.segments.push(segment);
+            self.next_segment += 1;
+        }
+        self.buffer = Buffer::new(&self.schema);
+        Ok(())
+    }
+
+    fn first_scale(&self) -> Scale {
+        let given = self
+            .schema
+            .sparse
+            .as_ref()
+            .and_then(|sparse| sparse.max_weight);
+        match given.or(self.schema.bm25().map(|bm25| bm25.max_weight())) {
+            Some(weight) => Scale::new(weight),
+            None => self.buffer.sparse.observed_scale(),
+        }
+    }
+
+    /// The entry of the next segment.
+    pub(super) fn next_entry(&self, documents: u32) -> SegmentEntry {
+        SegmentEntry {
+            id: self.next_segment,
+            documents,
+            deleted: 0,
+            deleted_generation: None,
+            postings: 0,
+            clipped: 0,
+            tokens: 0,
+        }
+    }
+
+    /// Tokens and documents so far, for the average length.
+    pub(super) fn tokens_and_documents(&self) -> (u64, u64) {
+        let entries = self.segments.iter().map(|segment| &segment.entry);
+        entries.fold((0, 0), |(tokens, documents), entry| {
+            (
+                tokens + entry.tokens,
+                documents + u64::from(entry.documents),
+            )
+        })
+    }
+
+    /// Removes files that neither the newest generation nor this writer needs.
+    fn collect(&self) {
+        let own = self.segments.iter().flat_map(|segment| &segment.files);
+        let files = own.chain(&self.published).map(|file| file.name.clone());
+        let mut keep: HashSet<String> = files.collect();
+        keep.insert(manifest::name_of(self.generation));
+        commit::collect(&*self.vfs, &keep);
+    }
+
+    fn check_usable(&self) -> Result<()> {
+        match self.poisoned {
+            true => Err(Error::Poisoned),
+            false => Ok(()),
+        }
+    }
+
+    /// A failed sync or rename leaves the disk in an unknown state, and trying again would not mend it.
+    fn poison_after<T>(&mut self, result: Result<T>) -> Result<T> {
+        if let Err(Error::Io { operation, .. }) = &result {
+            self.poisoned |= matches!(*operation, "sync" | "rename");
+        }
+        result
+    }
+}
+
+impl Drop for Writer {
+    /// Files of segments that were never published go; after a failed publication nobody knows which
+    /// those are, and the next writer removes them.
+    fn drop(&mut self) {
+        if !self.poisoned {
+            self.segments.clear();
+            self.collect();
+        }
+    }
+}
+
+/// The state of an index as a writer starts from it.
+struct State {
+    index: IndexId,
+    generation: u64,
+    files: Vec<FileEntry>,
+    schema: Schema,
+    scale: Option<Scale>,
+    next_segment: u64,
+    segments: Vec<Segment>,
+}
+
+impl State {
+    fn new(schema: Schema) -> Result<Self> {
+        Ok(Self {
+            index: IndexId::random()?,
+            generation: 0,
+            files: vec![],
+            schema,
+            scale: None,
+            next_segment: 1,
+            segments: vec![],
+        })
+    }
+
+    fn read(vfs: &dyn Vfs, generation: u64) -> Result<Self> {
+        let manifest = content::read(vfs, generation)?;
+        let segments = content::open_segments(vfs, &manifest)?;
+        let content = manifest.content;
+        Ok(Self {
+            index: manifest.index,
+            generation,
+            files: manifest.files,
+            schema: content.schema,
+            scale: content.max_weight.map(Scale::new),
+            next_segment: content.next_segment,
+            segments,
+        })
+    }
+}
