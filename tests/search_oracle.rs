@@ -7,9 +7,17 @@ use proptest::prelude::*;
 use weft::index::{Batch, Filter, Schema, Snapshot, SparseRows, SparseSchema, Writer};
 use weft::pool::Interrupt;
 use weft::storage::keys::{Key, KeyKind, Keys};
-use weft::storage::vfs::{OsVfs, Vfs};
+use weft::storage::vfs_sim::SimVfs;
 
 type Row = Vec<(i64, f32)>;
+
+/// Random indexes that each property is tried on.
+fn cases() -> u32 {
+    match std::env::var_os("WEFT_EXHAUSTIVE") {
+        Some(_) => 20_000,
+        None => 500,
+    }
+}
 
 const MAX_WEIGHT: f32 = 3.0;
 
@@ -54,24 +62,21 @@ impl Columns {
     }
 }
 
-/// A directory that goes when the value does.
-struct Directory(tempfile::TempDir);
+/// An index in memory.
+struct Directory(SimVfs);
 
 impl Directory {
     fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn vfs(&self) -> Arc<dyn Vfs> {
-        Arc::new(OsVfs::new(self.0.path().join("index")))
+        Self(SimVfs::new())
     }
 
     fn writer(&self) -> Writer {
-        Writer::open(self.vfs(), Some(schema()), 1 << 30, Interrupt::never()).unwrap()
+        let vfs = Arc::new(self.0.clone());
+        Writer::open(vfs, Some(schema()), 1 << 30, Interrupt::never()).unwrap()
     }
 
     fn snapshot(&self) -> Snapshot {
-        Snapshot::open(&*self.vfs()).unwrap()
+        Snapshot::open(&self.0).unwrap()
     }
 }
 
@@ -153,7 +158,7 @@ fn row(terms: i64) -> impl Strategy<Value = Row> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(250))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn equals_the_definition(

@@ -35,6 +35,9 @@ pub fn read(vfs: &dyn Vfs, generation: u64) -> Result<Manifest<Content>> {
     {
         return corrupt("max_weight is not a positive number");
     }
+    if generation == u64::MAX || content.next_segment == u64::MAX {
+        return corrupt("no number is left for another generation or segment");
+    }
     for segment in &content.segments {
         if segment.deleted > segment.documents || segment.id >= content.next_segment {
             return corrupt("a segment has impossible numbers");

@@ -23,9 +23,10 @@ use crate::storage::vfs::{LockGuard, Vfs};
 use crate::text::{Analyzer, TermRows};
 
 /// Texts analysed together; their distinct words are stemmed once.
-const TEXTS_PER_CHUNK: usize = 128;
-/// Rows between two checks of memory and interruption.
-const ROWS_PER_STEP: usize = 1024;
+const TEXTS_PER_CHUNK: usize = 512;
+/// Rows, and bytes of text, between two checks of memory and interruption.
+const ROWS_PER_STEP: usize = 8192;
+const TEXT_PER_STEP: usize = 2 << 20;
 
 pub struct Writer {
     pub(super) vfs: Arc<dyn Vfs>,
@@ -109,18 +110,12 @@ impl Writer {
         self.generation
     }
 
-    /// Documents that a commit would leave in the index.
-    pub fn len(&self) -> u64 {
-        let flushed: u64 = self
-            .segments
-            .iter()
-            .map(|segment| u64::from(segment.live()))
-            .sum();
+    /// Documents added and not yet published.
+    pub fn pending(&self) -> u64 {
+        let unpublished = |segment: &&Segment| !self.published.contains(&segment.files[0]);
+        let flushed = self.segments.iter().filter(unpublished);
+        let flushed: u64 = flushed.map(|segment| u64::from(segment.live())).sum();
         flushed + self.buffer.live_rows().len() as u64
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// Adds documents; one whose id exists replaces the older one. Input that is not acceptable changes
@@ -128,10 +123,12 @@ impl Writer {
     pub fn add(&mut self, batch: &Batch<'_>) -> Result<()> {
         self.check_usable()?;
         batch.check(&self.schema)?;
-        let rows = batch.ids.len();
-        for start in (0..rows).step_by(ROWS_PER_STEP) {
+        let mut start = 0;
+        while start < batch.ids.len() {
             self.interrupt.check()?;
-            self.add_rows(batch, start..(start + ROWS_PER_STEP).min(rows))?;
+            let end = end_of_step(batch, start);
+            self.add_rows(batch, start..end)?;
+            start = end;
             if self.buffer.memory() as u64 >= self.buffer_limit() {
                 self.flush()?;
             }
@@ -435,6 +432,21 @@ impl Writer {
             self.poisoned |= matches!(*operation, "sync" | "rename");
         }
         result
+    }
+}
+
+/// Where the step that begins with row `start` ends.
+fn end_of_step(batch: &Batch<'_>, start: usize) -> usize {
+    let most = (start + ROWS_PER_STEP).min(batch.ids.len());
+    let mut bytes = 0;
+    let texts = batch.text.map_or(&[][..], |text| &text[start..most]);
+    let fitting = texts.iter().take_while(|text| {
+        bytes += text.len();
+        bytes <= TEXT_PER_STEP
+    });
+    match texts.is_empty() {
+        true => most,
+        false => start + fitting.count().max(1),
     }
 }
 

@@ -1,8 +1,8 @@
-//! Text to terms.
+//! Text to terms, and the weights that BM25 gives them.
 //!
-//! Promises: analysis is a pure function of the text and the settings, so documents and queries analysed alike
-//! meet in the same terms; it accepts every string, drops nothing but stop words and what holds no letter or
-//! digit, and never fails. May import `error` alone.
+//! Promises: the terms are a function of the text and the settings alone, so that documents and
+//! queries meet in the same terms; any text is accepted, and nothing is lost of it but stop words and
+//! what holds neither letter nor digit. May import `error` alone.
 
 mod analyzer;
 mod bm25;

@@ -1,7 +1,10 @@
 //! A chunk of documents as rows of term frequencies.
 //!
-//! Promises: the same terms as `Analyzer::analyze`, counted. Every distinct piece of text between white space is
-//! analysed once per chunk, which is what makes it fast: most pieces of a natural text have been seen before.
+//! Promises: the terms of [`Analyzer::analyze`], counted. Within a chunk, each distinct piece of text
+//! between white space is cut into words once and each distinct word is stemmed once, which makes it
+//! fast: most of a text has been seen before. May import `error` alone.
+
+use std::borrow::Cow;
 
 use rustc_hash::FxHashMap;
 
@@ -12,14 +15,16 @@ use super::Analyzer;
 pub struct TermRows {
     /// Distinct terms, in order of first appearance in the chunk.
     pub terms: Vec<String>,
-    /// Per document (index into `terms`, term frequency): each term once, in order of first appearance.
+    /// Per document, index into `terms` and frequency of each of its terms, once each, in order of first
+    /// appearance.
     pub rows: Vec<Vec<(u32, u32)>>,
-    /// Per document its length: the number of its terms, repetitions included.
+    /// Per document, its number of terms, repetitions included.
     pub lengths: Vec<u32>,
 }
 
 impl Analyzer {
-    /// Analyses and counts the documents of one chunk, row by row.
+    /// Analyses and counts the documents of one chunk. Memory is in proportion to the text: ten to
+    /// thirty times its bytes where no word repeats.
     pub fn analyze_rows(&self, texts: &[&str]) -> TermRows {
         let mut chunk = Chunk::default();
         let mut rows = Vec::with_capacity(texts.len());
@@ -44,12 +49,14 @@ impl Analyzer {
 /// What is known of the chunk so far.
 #[derive(Default)]
 struct Chunk<'t> {
-    /// Term to its index.
-    terms: FxHashMap<String, u32>,
     /// Piece of text to its terms, a range of `sequences`.
     pieces: FxHashMap<&'t str, (usize, usize)>,
     sequences: Vec<u32>,
-    /// Per term, where the current row may hold it: true only if that entry names the term, so never cleared.
+    /// Word to its term; stop words have none.
+    words: FxHashMap<String, Option<u32>>,
+    terms: FxHashMap<String, u32>,
+    /// For each term, where the current row may hold it. It does if the entry there names the term, so
+    /// nothing has to be cleared between rows.
     slots: Vec<u32>,
 }
 
@@ -77,18 +84,20 @@ impl<'t> Chunk<'t> {
 
     fn learn(&mut self, analyzer: &Analyzer, piece: &'t str) -> (usize, usize) {
         let start = self.sequences.len();
-        analyzer.for_each_term(piece, |term| {
-            let index = match self.terms.get(term) {
-                Some(&index) => index,
+        analyzer.for_each_word(piece, |word| {
+            let term = match self.words.get(word) {
+                Some(&term) => term,
                 None => {
-                    let index = self.terms.len() as u32;
-                    self.terms.insert(term.to_owned(), index);
-                    self.slots.push(0);
-                    index
+                    let term = analyzer
+                        .term(word)
+                        .map(|term| intern(&mut self.terms, term));
+                    self.words.insert(word.to_owned(), term);
+                    term
                 }
             };
-            self.sequences.push(index);
+            self.sequences.extend(term);
         });
+        self.slots.resize(self.terms.len(), 0);
         let range = (start, self.sequences.len());
         self.pieces.insert(piece, range);
         range
@@ -100,5 +109,72 @@ impl<'t> Chunk<'t> {
             terms[index as usize] = term;
         }
         terms
+    }
+}
+
+/// Numbers terms from 0 as they come.
+fn intern(terms: &mut FxHashMap<String, u32>, term: Cow<'_, str>) -> u32 {
+    let next = terms.len() as u32;
+    *terms.entry(term.into_owned()).or_insert(next)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The definition: every text analysed by itself.
+    fn count_one_by_one(analyzer: &Analyzer, texts: &[&str]) -> TermRows {
+        let mut expected = TermRows::default();
+        for text in texts {
+            let terms = analyzer.analyze(text);
+            expected.lengths.push(terms.len() as u32);
+            let mut row: Vec<(u32, u32)> = Vec::new();
+            for term in terms {
+                let known = expected.terms.iter().position(|other| *other == term);
+                let index = known.unwrap_or_else(|| {
+                    expected.terms.push(term);
+                    expected.terms.len() - 1
+                }) as u32;
+                match row.iter_mut().find(|(other, _)| *other == index) {
+                    Some((_, frequency)) => *frequency += 1,
+                    None => row.push((index, 1)),
+                }
+            }
+            expected.rows.push(row);
+        }
+        expected
+    }
+
+    #[test]
+    fn rows_by_hand() {
+        let analyzer = Analyzer::new(Some("english"), true).unwrap();
+        let rows = analyzer.analyze_rows(&["Cats: the cat, cat-food.", "", "the", "Food cats dog"]);
+        assert_eq!(rows.terms, ["cat", "food", "dog"]);
+        assert_eq!(
+            rows.rows,
+            [
+                vec![(0, 3), (1, 1)],
+                vec![],
+                vec![],
+                vec![(1, 1), (0, 1), (2, 1)]
+            ]
+        );
+        assert_eq!(rows.lengths, [4, 0, 0, 3]);
+        assert_eq!(analyzer.analyze_rows(&[]), TermRows::default());
+    }
+
+    proptest! {
+        #[test]
+        fn rows_are_the_terms_of_each_text_counted(
+            texts in prop::collection::vec("([Aa] |b|bs[ ,]|the |É|[a-c]{1,3} ){0,30}|\\PC{0,20}", 0..8),
+            stop_words in any::<bool>(),
+        ) {
+            let analyzer = Analyzer::new(Some("english"), stop_words).unwrap();
+            let texts: Vec<_> = texts.iter().map(String::as_str).collect();
+            let rows = analyzer.analyze_rows(&texts);
+            prop_assert_eq!(rows, count_one_by_one(&analyzer, &texts));
+        }
     }
 }

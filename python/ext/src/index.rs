@@ -1,0 +1,296 @@
+//! `weft._native.Index`.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, ToPyArray};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use weft::index::{Contribution, Filter, Hit, Query, Snapshot, Value};
+use weft::storage::keys::{Key, KeyKind};
+use weft::storage::vfs::OsVfs;
+
+use crate::arrays::{HeldKey, HeldKeys, HeldRows, KeyViews, key_to_python, to_dict};
+use crate::error::IntoPy;
+
+#[pyclass(frozen, module = "weft._native")]
+pub struct Index {
+    vfs: OsVfs,
+    snapshot: RwLock<Arc<Snapshot>>,
+}
+
+/// ids (B, k), scores (B, k), counts (B,).
+type Answer<'py> = (
+    Bound<'py, PyAny>,
+    Bound<'py, PyArray2<f32>>,
+    Bound<'py, PyArray1<i64>>,
+);
+
+type TermContribution<'py> = (Bound<'py, PyAny>, f32, f32, f32);
+
+/// `subset=`: ids, or one flag for each document.
+#[derive(FromPyObject)]
+pub enum HeldSubset<'py> {
+    Mask(PyReadonlyArray1<'py, bool>),
+    Ids(HeldKeys<'py>),
+}
+
+struct Subset<'a> {
+    mask: Option<&'a [bool]>,
+    ids: Option<KeyViews<'a>>,
+}
+
+impl<'a> Subset<'a> {
+    fn new(held: Option<&'a HeldSubset<'_>>) -> PyResult<Self> {
+        let (mask, ids) = match held {
+            None => (None, None),
+            Some(HeldSubset::Mask(mask)) => (Some(mask.as_slice()?), None),
+            Some(HeldSubset::Ids(ids)) => (None, Some(ids.views()?)),
+        };
+        Ok(Self { mask, ids })
+    }
+
+    fn filter(&'a self, expression: Option<&'a str>) -> Filter<'a> {
+        Filter {
+            expression,
+            subset: self.ids.as_ref().map(KeyViews::keys),
+            mask: self.mask,
+        }
+    }
+}
+
+impl Index {
+    fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+#[pymethods]
+impl Index {
+    #[new]
+    fn new(py: Python<'_>, path: &str) -> PyResult<Self> {
+        let vfs = OsVfs::new(path);
+        let snapshot = py.detach(|| Snapshot::open(&vfs)).into_py(py)?;
+        Ok(Self {
+            vfs,
+            snapshot: RwLock::new(Arc::new(snapshot)),
+        })
+    }
+
+    #[getter]
+    fn schema(&self) -> String {
+        self.snapshot().schema().to_json()
+    }
+
+    #[getter]
+    fn generation(&self) -> u64 {
+        self.snapshot().generation()
+    }
+
+    fn __len__(&self) -> usize {
+        self.snapshot().len() as usize
+    }
+
+    /// True when a newer generation was found.
+    fn refresh(&self, py: Python<'_>) -> PyResult<bool> {
+        let newest = py.detach(|| Snapshot::open(&self.vfs)).into_py(py)?;
+        let mut snapshot = self
+            .snapshot
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let newer = newest.generation() > snapshot.generation();
+        if newer {
+            *snapshot = Arc::new(newest);
+        }
+        Ok(newer)
+    }
+
+    fn ids<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let snapshot = self.snapshot();
+        let ids: Vec<Key<'_>> = snapshot.ids().collect::<weft::Result<_>>().into_py(py)?;
+        match snapshot.schema().ids {
+            KeyKind::Int => {
+                let int = |id| if let Key::Int(id) = id { id } else { 0 };
+                let ids: Vec<i64> = ids.into_iter().map(int).collect();
+                Ok(ids.to_pyarray(py).into_any())
+            }
+            KeyKind::Str => {
+                let ids = ids
+                    .into_iter()
+                    .map(|id| Ok(key_to_python(py, id)?.unbind()));
+                Ok(PyArray1::from_vec(py, ids.collect::<PyResult<_>>()?).into_any())
+            }
+        }
+    }
+
+    fn contains<'py>(
+        &self,
+        py: Python<'py>,
+        ids: HeldKeys<'py>,
+    ) -> PyResult<Bound<'py, PyArray1<bool>>> {
+        let snapshot = self.snapshot();
+        let ids = ids.views()?;
+        let contains = || {
+            ids.keys()
+                .iter()
+                .map(|id| snapshot.contains(id))
+                .collect::<Vec<_>>()
+        };
+        Ok(py.detach(contains).to_pyarray(py))
+    }
+
+    fn get<'py>(&self, py: Python<'py>, id: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+        let snapshot = self.snapshot();
+        let key = HeldKey::extract(id)?;
+        let document = snapshot.get(key.key()).into_py(py)?;
+        let attributes = PyDict::new(py);
+        for (name, value) in &document.attributes {
+            match value {
+                None => attributes.set_item(name, py.None())?,
+                Some(Value::Keyword(word)) => attributes.set_item(name, word)?,
+                Some(Value::Int64(value)) => attributes.set_item(name, value)?,
+                Some(Value::Float64(value)) => attributes.set_item(name, value)?,
+            }
+        }
+        let found = PyDict::new(py);
+        found.set_item("id", id)?;
+        found.set_item("attributes", attributes)?;
+        if let Some(row) = &document.sparse {
+            let sparse = PyDict::new(py);
+            for (term, weight) in row {
+                sparse.set_item(key_to_python(py, *term)?, weight)?;
+            }
+            found.set_item("sparse", sparse)?;
+        }
+        Ok(found)
+    }
+
+    #[pyo3(signature = (queries, k, r#where, subset, num_threads))]
+    fn search_sparse<'py>(
+        &self,
+        py: Python<'py>,
+        queries: HeldRows<'py>,
+        k: usize,
+        r#where: Option<&str>,
+        subset: Option<HeldSubset<'py>>,
+        num_threads: usize,
+    ) -> PyResult<Answer<'py>> {
+        let snapshot = self.snapshot();
+        let rows = queries.views()?;
+        let subset = Subset::new(subset.as_ref())?;
+        let search = || {
+            let queries = snapshot.vector_queries(&rows.rows())?;
+            snapshot.search(&queries, k, &subset.filter(r#where), num_threads)
+        };
+        let hits = py.detach(search).into_py(py)?;
+        answer(py, &snapshot, &hits, k)
+    }
+
+    #[pyo3(signature = (queries, k, r#where, subset, num_threads))]
+    fn search_text<'py>(
+        &self,
+        py: Python<'py>,
+        queries: Vec<pyo3::pybacked::PyBackedStr>,
+        k: usize,
+        r#where: Option<&str>,
+        subset: Option<HeldSubset<'py>>,
+        num_threads: usize,
+    ) -> PyResult<Answer<'py>> {
+        let snapshot = self.snapshot();
+        let texts: Vec<&str> = queries.iter().map(|text| &**text).collect();
+        let subset = Subset::new(subset.as_ref())?;
+        let search = || {
+            let queries = snapshot.text_queries(&texts)?;
+            snapshot.search(&queries, k, &subset.filter(r#where), num_threads)
+        };
+        let hits = py.detach(search).into_py(py)?;
+        answer(py, &snapshot, &hits, k)
+    }
+
+    fn explain_sparse<'py>(
+        &self,
+        py: Python<'py>,
+        id: &Bound<'py, PyAny>,
+        query: HeldRows<'py>,
+    ) -> PyResult<Vec<TermContribution<'py>>> {
+        let snapshot = self.snapshot();
+        let rows = query.views()?;
+        let queries = snapshot.vector_queries(&rows.rows()).into_py(py)?;
+        explain(&snapshot, id, queries)
+    }
+
+    fn explain_text<'py>(
+        &self,
+        py: Python<'py>,
+        id: &Bound<'py, PyAny>,
+        query: &str,
+    ) -> PyResult<Vec<TermContribution<'py>>> {
+        let snapshot = self.snapshot();
+        let queries = snapshot.text_queries(&[query]).into_py(py)?;
+        explain(&snapshot, id, queries)
+    }
+
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        to_dict(py, &self.snapshot().stats())
+    }
+}
+
+fn explain<'py>(
+    snapshot: &Snapshot,
+    id: &Bound<'py, PyAny>,
+    queries: Vec<Query>,
+) -> PyResult<Vec<TermContribution<'py>>> {
+    let py = id.py();
+    let key = HeldKey::extract(id)?;
+    let query = queries.into_iter().next().unwrap_or_default();
+    let contributions = snapshot.explain(key.key(), &query).into_py(py)?;
+    let wrap = |c: Contribution| {
+        let term = key_to_python(py, c.term.as_key())?;
+        Ok((term, c.query_weight, c.document_weight, c.contribution))
+    };
+    contributions.into_iter().map(wrap).collect()
+}
+
+/// Hits as arrays with one row a query, as wide as the longest answer and no wider than `k`; places
+/// without a hit hold None or -1 and minus infinity.
+fn answer<'py>(
+    py: Python<'py>,
+    snapshot: &Snapshot,
+    hits: &[Vec<Hit>],
+    k: usize,
+) -> PyResult<Answer<'py>> {
+    let width = k.min(snapshot.len() as usize);
+    let shape = [hits.len(), width];
+    let padded = || {
+        hits.iter()
+            .flat_map(|row| (0..width).map(|rank| row.get(rank)))
+    };
+    let scores = padded().map(|hit| hit.map_or(f32::NEG_INFINITY, |hit| hit.score));
+    let scores = PyArray1::from_iter(py, scores).reshape(shape)?;
+    let counts: Vec<i64> = hits.iter().map(|row| row.len() as i64).collect();
+    let id = |hit: Option<&Hit>| hit.map(|hit| snapshot.id(*hit)).transpose().into_py(py);
+    let ids = match snapshot.schema().ids {
+        KeyKind::Int => {
+            let int = |hit| {
+                Ok(if let Some(Key::Int(id)) = id(hit)? {
+                    id
+                } else {
+                    -1
+                })
+            };
+            let ids = padded().map(int).collect::<PyResult<Vec<i64>>>()?;
+            PyArray1::from_vec(py, ids).reshape(shape)?.into_any()
+        }
+        KeyKind::Str => {
+            let object = |hit| match id(hit)? {
+                Some(key) => Ok(key_to_python(py, key)?.unbind()),
+                None => Ok(py.None()),
+            };
+            let ids = padded().map(object).collect::<PyResult<Vec<Py<PyAny>>>>()?;
+            PyArray1::from_vec(py, ids).reshape(shape)?.into_any()
+        }
+    };
+    Ok((ids, scores, counts.to_pyarray(py)))
+}

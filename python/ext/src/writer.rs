@@ -1,0 +1,206 @@
+//! `weft._native.Writer`.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedStr;
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
+use weft::index::{self, AttributeKind, Batch, Schema, Values};
+use weft::pool::Interrupt;
+use weft::storage::vfs::OsVfs;
+
+use crate::arrays::{HeldKeys, HeldRows};
+use crate::error::{IntoPy, closed, invalid};
+
+#[pyclass(frozen, module = "weft._native")]
+pub struct Writer {
+    core: Mutex<Option<index::Writer>>,
+    raised: Raised,
+}
+
+/// What a signal handler raised during a long call, until that call returns.
+type Raised = Arc<Mutex<Option<PyErr>>>;
+
+/// How often a long call looks for signals such as Ctrl-C.
+const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn interrupt_on_signals(raised: Raised) -> Interrupt {
+    let last = Mutex::new(Instant::now());
+    Interrupt::new(move || {
+        let mut last = lock(&last);
+        if last.elapsed() < SIGNAL_INTERVAL {
+            return false;
+        }
+        *last = Instant::now();
+        let signal = Python::attach(|py| py.check_signals());
+        let interrupted = signal.is_err();
+        if let Err(error) = signal {
+            lock(&raised).replace(error);
+        }
+        interrupted
+    })
+}
+
+impl Writer {
+    /// Runs `work` on the writer without the interpreter lock.
+    fn with<R: Send>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(&mut index::Writer) -> weft::Result<R> + Send,
+    ) -> PyResult<R> {
+        let done = py
+            .detach(|| lock(&self.core).as_mut().map(work))
+            .ok_or_else(closed)?;
+        match (done, lock(&self.raised).take()) {
+            (Err(weft::Error::Interrupted), Some(error)) => Err(error),
+            (done, _) => done.into_py(py),
+        }
+    }
+}
+
+#[pymethods]
+impl Writer {
+    #[new]
+    fn new(py: Python<'_>, path: &str, schema: Option<&str>, memory_limit: u64) -> PyResult<Self> {
+        let schema = schema.map(Schema::from_json).transpose().into_py(py)?;
+        let raised = Raised::default();
+        let interrupt = interrupt_on_signals(raised.clone());
+        let open =
+            || index::Writer::open(Arc::new(OsVfs::new(path)), schema, memory_limit, interrupt);
+        let core = py.detach(open).into_py(py)?;
+        Ok(Self {
+            core: Mutex::new(Some(core)),
+            raised,
+        })
+    }
+
+    #[getter]
+    fn schema(&self, py: Python<'_>) -> PyResult<String> {
+        self.with(py, |writer| Ok(writer.schema().to_json()))
+    }
+
+    #[getter]
+    fn generation(&self, py: Python<'_>) -> PyResult<u64> {
+        self.with(py, |writer| Ok(writer.generation()))
+    }
+
+    #[getter]
+    fn pending(&self, py: Python<'_>) -> PyResult<u64> {
+        self.with(py, |writer| Ok(writer.pending()))
+    }
+
+    fn add(
+        &self,
+        py: Python<'_>,
+        ids: HeldKeys<'_>,
+        sparse: Option<HeldRows<'_>>,
+        text: Option<Vec<PyBackedStr>>,
+        attributes: &Bound<'_, PyDict>,
+    ) -> PyResult<()> {
+        let attributes = self.attributes(py, attributes)?;
+        let ids = ids.views()?;
+        let rows = sparse.as_ref().map(HeldRows::views).transpose()?;
+        let text: Option<Vec<&str>> = text
+            .as_ref()
+            .map(|text| text.iter().map(|text| &**text).collect());
+        self.with(py, |writer| {
+            writer.add(&Batch {
+                ids: ids.keys(),
+                sparse: rows.as_ref().map(|rows| rows.rows()),
+                text: text.as_deref(),
+                attributes,
+            })
+        })
+    }
+
+    fn delete(&self, py: Python<'_>, ids: HeldKeys<'_>) -> PyResult<usize> {
+        let ids = ids.views()?;
+        self.with(py, |writer| writer.delete(&ids.keys()))
+    }
+
+    fn commit(&self, py: Python<'_>) -> PyResult<u64> {
+        self.with(py, index::Writer::commit)
+    }
+
+    fn rollback(&self, py: Python<'_>) -> PyResult<()> {
+        self.with(py, index::Writer::rollback)
+    }
+
+    fn merge(&self, py: Python<'_>, max_segments: usize) -> PyResult<()> {
+        self.with(py, |writer| writer.merge(max_segments).map(drop))
+    }
+
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| drop(lock(&self.core).take()));
+    }
+}
+
+impl Writer {
+    /// The columns of a batch, each of the kind that the schema says; others are left to the core.
+    fn attributes(
+        &self,
+        py: Python<'_>,
+        columns: &Bound<'_, PyDict>,
+    ) -> PyResult<Vec<(String, Values)>> {
+        let schema = self.with(py, |writer| Ok(writer.schema().clone()))?;
+        let mut attributes = vec![];
+        for (name, column) in columns {
+            let name: String = name.extract()?;
+            let items: Vec<Bound<'_, PyAny>> = column.extract()?;
+            let kind = schema.attributes.get(&name).copied();
+            attributes.push((name.clone(), values(py, &name, kind, &items)?));
+        }
+        Ok(attributes)
+    }
+}
+
+fn values(
+    py: Python<'_>,
+    name: &str,
+    kind: Option<AttributeKind>,
+    items: &[Bound<'_, PyAny>],
+) -> PyResult<Values> {
+    let refuse = |row: usize| {
+        let kind = kind.unwrap_or(AttributeKind::Keyword).name();
+        let value = items[row]
+            .repr()
+            .map(|text| text.to_string())
+            .unwrap_or_default();
+        invalid(
+            py,
+            format!(
+                "attribute {name:?}, row {row}: {value} is not a value for {kind}; use None for none"
+            ),
+        )
+    };
+    Ok(match kind {
+        Some(AttributeKind::Int64) => Values::Int64(column(items, refuse, |item| {
+            item.is_instance_of::<PyInt>() && !item.is_instance_of::<PyBool>()
+        })?),
+        Some(AttributeKind::Float64) => Values::Float64(column(items, refuse, |item| {
+            let number = item.is_instance_of::<PyFloat>() || item.is_instance_of::<PyInt>();
+            number && !item.is_instance_of::<PyBool>()
+        })?),
+        _ => Values::Keyword(column(items, refuse, |item| {
+            item.is_instance_of::<PyString>()
+        })?),
+    })
+}
+
+fn column<'py, T: for<'a> FromPyObject<'a, 'py>>(
+    items: &[Bound<'py, PyAny>],
+    refuse: impl Fn(usize) -> PyErr,
+    accept: impl Fn(&Bound<'py, PyAny>) -> bool,
+) -> PyResult<Vec<Option<T>>> {
+    let convert = |(row, item): (usize, &Bound<'py, PyAny>)| match item.is_none() {
+        true => Ok(None),
+        false if accept(item) => item.extract().map(Some).map_err(|_| refuse(row)),
+        false => Err(refuse(row)),
+    };
+    items.iter().enumerate().map(convert).collect()
+}
