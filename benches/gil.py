@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+
 import weft
 
 DOCUMENTS, TERMS, VOCABULARY = 100_000, 100, 30_000

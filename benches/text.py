@@ -7,6 +7,7 @@ PyStemmer`) on the same texts and queries, one query at a time on one thread, in
 """
 
 import argparse
+import functools
 import json
 import multiprocessing
 import resource
@@ -61,17 +62,21 @@ def build(folder: Path, fields: list[str], index: str, memory_limit: str) -> dic
     }
 
 
-def milliseconds(call: Callable[[], object], repeats: int = 1) -> float:
+def milliseconds(call: Callable[[str], object], argument: str) -> float:
     start = time.perf_counter()
-    for _ in range(repeats):
-        call()
-    return (time.perf_counter() - start) * 1e3 / repeats
+    call(argument)
+    return (time.perf_counter() - start) * 1e3
 
 
 def median_latency(search: Callable[[str], object], queries: list[str], passes: int) -> float:
     """Each query counts with its median over the passes; the result is the median query."""
-    timings = [[milliseconds(lambda query=query: search(query)) for query in queries] for _ in range(passes)]
-    return statistics.median(statistics.median(times) for times in zip(*timings, strict=True))
+    timings = [[milliseconds(search, query) for query in queries] for _ in range(passes)]
+    medians: list[float] = [statistics.median(times) for times in zip(*timings, strict=True)]
+    return statistics.median(medians)
+
+
+def search_weft(index: weft.Index, k: int, query: str) -> weft.Hits:
+    return index.search(text=query, k=k)
 
 
 def bm25s_search(folder: Path, fields: list[str]) -> tuple[dict[str, float], Callable[[str], object]]:
@@ -82,9 +87,7 @@ def bm25s_search(folder: Path, fields: list[str]) -> tuple[dict[str, float], Cal
     start = time.perf_counter()
     texts = [text_of(document, fields) for document in read(folder / "corpus.jsonl")]
     retriever = bm25s.BM25(method="lucene", k1=1.2, b=0.75)
-    retriever.index(
-        bm25s.tokenize(texts, stopwords=[], stemmer=stemmer, show_progress=False), show_progress=False
-    )
+    retriever.index(bm25s.tokenize(texts, stopwords=[], stemmer=stemmer, show_progress=False), show_progress=False)
     seconds = time.perf_counter() - start
 
     def search(query: str) -> object:
@@ -95,9 +98,7 @@ def bm25s_search(folder: Path, fields: list[str]) -> tuple[dict[str, float], Cal
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--memory-limit", default="256MiB")
     parser.add_argument("--fields", nargs="+", default=["text"])
@@ -110,22 +111,18 @@ def main() -> None:
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             job = (arguments.folder, arguments.fields, path, arguments.memory_limit)
             figures = pool.apply(build, job)
-        figures["open_ms"] = round(
-            statistics.median(milliseconds(lambda: weft.open(path)) for _ in range(21)), 3
-        )
+        figures["open_ms"] = round(statistics.median(milliseconds(weft.open, path) for _ in range(21)), 3)
         index = weft.open(path)
         stats = index.stats()
-        figures |= {
-            key: stats[key] for key in ("documents", "postings", "bytes", "bytes_per_posting", "segments")
-        }
+        figures |= {key: stats[key] for key in ("documents", "postings", "bytes", "bytes_per_posting", "segments")}
         passes = arguments.passes
         for k in (10, 100, 1000):
-            p50 = median_latency(lambda query, k=k: index.search(text=query, k=k), queries, passes)
-            figures[f"search_p50_us_k{k}"] = round(p50 * 1e3, 1)
+            search = functools.partial(search_weft, index, k)
+            figures[f"search_p50_us_k{k}"] = round(median_latency(search, queries, passes) * 1e3, 1)
         print(json.dumps({"engine": "weft", **figures}))
         if arguments.peer:
             peer, peer_search = bm25s_search(arguments.folder, arguments.fields)
-            weft_p50 = median_latency(lambda query: index.search(text=query, k=10), queries, passes)
+            weft_p50 = median_latency(functools.partial(search_weft, index, 10), queries, passes)
             peer_p50 = median_latency(peer_search, queries, passes)
             peer["search_p50_us_k10"] = round(peer_p50 * 1e3, 1)
             print(json.dumps({"engine": "bm25s", **peer, "times_weft": round(peer_p50 / weft_p50, 2)}))

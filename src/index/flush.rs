@@ -6,11 +6,12 @@ use super::segment::Segment;
 use super::writer::Writer;
 use crate::error::Result;
 use crate::sparse::Scale;
-use crate::sparse::writer::{self as sparse_writer, Flush};
+use crate::sparse::flush::Flush;
+use crate::sparse::writer as sparse_writer;
 use crate::storage::section::SectionWriter;
 use crate::text::Bm25;
 
-/// `None` when no row is left. The terms of the buffer are sorted.
+/// `None` when no row is left.
 pub fn write(writer: &Writer, scale: Scale) -> Result<Option<Segment>> {
     let (vfs, buffer, schema) = (&*writer.vfs, &writer.buffer, &writer.schema);
     let rows = buffer.live_rows();
@@ -34,21 +35,19 @@ pub fn write(writer: &Writer, scale: Scale) -> Result<Option<Segment>> {
 
     if let Some(sparse) = &schema.sparse {
         let weigh = Weigh::new(writer, sparse.bm25.as_ref(), &rows);
-        let impact = |row: u32, weight: f32| scale.impact(weigh.weight(row, weight));
-        let source = Flush::new(&buffer.sparse, &rows, &impact);
+        let mut clipped = 0;
+        let impact = |row, weight| {
+            let weight = weigh.weight(row, weight);
+            clipped += u64::from(scale.clips(weight));
+            scale.impact(weight)
+        };
+        let source = Flush::new(&buffer.sparse, &rows, impact, &writer.interrupt)?;
         let mut file = SectionWriter::create(vfs, &entry.file_name("sparse"), writer.index)?;
         let kind = sparse.terms;
         entry.postings = sparse_writer::write(&mut file, kind, &source, &writer.interrupt)?;
         files.push(file.finish()?);
         entry.tokens = weigh.tokens;
-        let weights = rows.iter().flat_map(|&row| {
-            let weigh = &weigh;
-            buffer
-                .sparse
-                .row(row)
-                .map(move |(_, weight)| weigh.weight(row, weight))
-        });
-        entry.clipped = weights.filter(|&weight| scale.clips(weight)).count() as u64;
+        entry.clipped = clipped;
     }
     Segment::open(vfs, writer.index, schema, entry, &files).map(Some)
 }

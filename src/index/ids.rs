@@ -3,7 +3,10 @@
 
 use std::cmp::Ordering;
 
+use rayon::prelude::*;
+
 use crate::error::Result;
+use crate::pool;
 use crate::storage::keys::{Key, KeyColumn, KeyKind, partition_point, write_keys};
 use crate::storage::section::{Array, SectionFile, SectionWriter};
 
@@ -52,6 +55,8 @@ pub fn write_ids<'a>(
     write_keys(file, "ids", kind, || (0..documents).map(&id))?;
     let ids: Vec<Key<'a>> = (0..documents).map(&id).collect::<Result<_>>()?;
     let mut order: Vec<u32> = (0..documents as u32).collect();
-    order.sort_unstable_by_key(|&document| ids[document as usize]);
+    pool::run(0, || {
+        order.par_sort_unstable_by_key(|&document| ids[document as usize])
+    })?;
     file.section("order", &order)
 }

@@ -105,7 +105,7 @@ pub fn write(writer: &Writer, segments: &[Segment]) -> Result<Option<Segment>> {
         let parts = segments
             .iter()
             .filter_map(|segment| segment.sparse.as_ref());
-        let source = Merge::new(parts.collect(), &map)?;
+        let source = Merge::new(parts.collect(), &map, &writer.interrupt)?;
         let mut file = SectionWriter::create(vfs, &entry.file_name("sparse"), writer.index)?;
         let kind = sparse.terms;
         entry.postings = sparse_writer::write(&mut file, kind, &source, &writer.interrupt)?;

@@ -138,8 +138,8 @@ impl Writer {
 
     /// What the buffer may take: the limit less what writing a segment needs besides.
     fn buffer_limit(&self) -> u64 {
-        // 13 bytes a posting at the most, so that the segment's files stay below 4 GiB.
-        (self.memory_limit / 10 * 7).min(3 << 30)
+        // A posting takes more bytes here than in a file, so that files stay below 4 GiB.
+        (self.memory_limit / 10 * 8).min(4 << 30)
     }
 
     fn add_rows(&mut self, batch: &Batch<'_>, rows: std::ops::Range<usize>) -> Result<()> {
@@ -362,7 +362,6 @@ impl Writer {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        self.buffer.sparse.sort_terms();
         let scale = self.scale.unwrap_or_else(|| self.first_scale());
         let written = super::flush::write(self, scale).inspect_err(|_| self.collect())?;
         if let Some(segment) = written {

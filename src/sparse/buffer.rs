@@ -3,6 +3,7 @@
 use indexmap::IndexSet;
 use rustc_hash::FxBuildHasher;
 
+use super::flush;
 use super::quantize::Scale;
 use crate::storage::keys::{Key, OwnedKey};
 
@@ -17,9 +18,8 @@ pub struct SparseBuffer {
     largest_weight: f32,
 }
 
-/// What a posting costs while its segment is made: term and weight here, document and impact in the
-/// inverted copy.
-const BYTES_PER_POSTING: usize = 4 + 4 + 4 + 1;
+/// What a posting takes until it is in a segment: term and weight here, and its copies while flushing.
+const BYTES_PER_POSTING: usize = 4 + 4 + flush::BYTES_PER_POSTING;
 
 impl SparseBuffer {
     /// Number of `term`, for `push`.
@@ -57,32 +57,6 @@ impl SparseBuffer {
         }
     }
 
-    /// Numbers the terms in ascending order, and orders each row so. Nothing else changes.
-    pub fn sort_terms(&mut self) {
-        let mut order: Vec<u32> = (0..self.dictionary.len() as u32).collect();
-        order.sort_unstable_by_key(|&number| &self.dictionary[number as usize]);
-        let mut rank = vec![0; order.len()];
-        for (new, &old) in order.iter().enumerate() {
-            rank[old as usize] = new as u32;
-        }
-        self.dictionary.sort_unstable();
-        let mut start = 0;
-        let mut row = Vec::new();
-        for &end in &self.ends {
-            row.clear();
-            let terms = self.terms[start..end]
-                .iter()
-                .map(|&term| rank[term as usize]);
-            row.extend(terms.zip(self.weights[start..end].iter().copied()));
-            row.sort_unstable_by_key(|&(term, _)| term);
-            for (position, &(term, weight)) in (start..end).zip(&row) {
-                self.terms[position] = term;
-                self.weights[position] = weight;
-            }
-            start = end;
-        }
-    }
-
     pub fn dictionary_len(&self) -> usize {
         self.dictionary.len()
     }
@@ -97,38 +71,5 @@ impl SparseBuffer {
         let range = start..self.ends[row];
         let weights = self.weights[range.clone()].iter().copied();
         self.terms[range].iter().copied().zip(weights)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sorting_terms_keeps_every_row() {
-        let mut buffer = SparseBuffer::default();
-        let rows = [
-            vec![("weft", 1.0), ("warp", 2.0)],
-            vec![],
-            vec![("loom", 3.0), ("weft", 4.0)],
-        ];
-        for row in &rows {
-            for &(term, weight) in row {
-                let number = buffer.intern(Key::Str(term));
-                buffer.push(number, weight);
-            }
-            buffer.end_row();
-        }
-        buffer.sort_terms();
-        let read = |row| {
-            let pairs = buffer
-                .row(row)
-                .map(|(term, weight)| (buffer.key(term), weight));
-            pairs.collect::<Vec<_>>()
-        };
-        assert_eq!(read(0), [(Key::Str("warp"), 2.0), (Key::Str("weft"), 1.0)]);
-        assert_eq!(read(1), []);
-        assert_eq!(read(2), [(Key::Str("loom"), 3.0), (Key::Str("weft"), 4.0)]);
-        assert!((0..3).map(|t| buffer.key(t)).is_sorted());
     }
 }

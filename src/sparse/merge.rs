@@ -4,9 +4,10 @@
 use fixedbitset::FixedBitSet;
 
 use super::reader::SparseSegment;
-use super::writer::Source;
+use super::writer::{Source, check_now_and_then};
 use crate::error::Result;
 use crate::kernels::WINDOW;
+use crate::pool::Interrupt;
 use crate::storage::keys::Key;
 
 /// Where the documents of the new segment come from, in its order.
@@ -57,7 +58,11 @@ pub struct Merge<'a> {
 }
 
 impl<'a> Merge<'a> {
-    pub fn new(segments: Vec<&'a SparseSegment>, map: &'a DocumentMap) -> Result<Self> {
+    pub fn new(
+        segments: Vec<&'a SparseSegment>,
+        map: &'a DocumentMap,
+        interrupt: &Interrupt,
+    ) -> Result<Self> {
         let renumbered = segments.iter().map(|s| vec![0; s.terms.len()]).collect();
         let mut merge = Self {
             segments,
@@ -66,13 +71,14 @@ impl<'a> Merge<'a> {
             starts: vec![0],
             renumbered,
         };
-        merge.join_dictionaries()?;
+        merge.join_dictionaries(interrupt)?;
         Ok(merge)
     }
 
-    fn join_dictionaries(&mut self) -> Result<()> {
+    fn join_dictionaries(&mut self, interrupt: &Interrupt) -> Result<()> {
         let mut next = vec![0_u32; self.segments.len()];
         while let Some(smallest) = self.smallest(&next)? {
+            check_now_and_then(self.starts.len() as u32, interrupt)?;
             let first = self.occurrences.len();
             for (segment, next) in next.iter_mut().enumerate() {
                 let terms = &self.segments[segment].terms;

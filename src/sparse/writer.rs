@@ -1,8 +1,7 @@
 //! Writes the sparse file of a segment from anything that can list its postings twice, by term and by
-//! document: rows in memory (`Flush`) or other segments (`merge`). Memory: eight bytes for each run of
+//! document: rows in memory (`flush`) or other segments (`merge`). Memory: eight bytes for each run of
 //! a term in a window, and what the source holds.
 
-use super::buffer::SparseBuffer;
 use crate::error::Result;
 use crate::kernels::WINDOW;
 use crate::pool::Interrupt;
@@ -104,6 +103,7 @@ fn write_forward<S: Source>(
     file.begin("row_starts")?;
     file.write(&[start])?;
     for document in 0..source.documents() {
+        check_now_and_then(document, interrupt)?;
         source.row(document, |_, _| {
             start = start.saturating_add(1);
             Ok(())
@@ -126,99 +126,10 @@ fn write_forward<S: Source>(
     Ok(())
 }
 
-fn check_now_and_then(step: u32, interrupt: &Interrupt) -> Result<()> {
+/// Checks at the first of every 1,024 steps.
+pub(super) fn check_now_and_then(step: u32, interrupt: &Interrupt) -> Result<()> {
     match step % 1024 {
         0 => interrupt.check(),
         _ => Ok(()),
-    }
-}
-
-/// Rows of a buffer whose terms are sorted, by document and inverted.
-pub struct Flush<'a> {
-    buffer: &'a SparseBuffer,
-    rows: &'a [u32],
-    /// Numbers in the buffer of the terms that live rows have, and back.
-    terms: Vec<u32>,
-    renumbered: Vec<u32>,
-    starts: Vec<u32>,
-    documents: Vec<u32>,
-    impacts: Vec<u8>,
-    impact: &'a dyn Fn(u32, f32) -> u8,
-}
-
-impl<'a> Flush<'a> {
-    /// Takes the rows numbered in `rows`; `impact(row, weight)` gives the impact of a posting.
-    pub fn new(
-        buffer: &'a SparseBuffer,
-        rows: &'a [u32],
-        impact: &'a dyn Fn(u32, f32) -> u8,
-    ) -> Self {
-        let mut counts = vec![0_u32; buffer.dictionary_len()];
-        for &row in rows {
-            buffer
-                .row(row)
-                .for_each(|(term, _)| counts[term as usize] += 1);
-        }
-        let (mut terms, mut starts, mut renumbered) = (vec![], vec![0], vec![0; counts.len()]);
-        let mut total = 0;
-        for (term, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-            renumbered[term] = terms.len() as u32;
-            terms.push(term as u32);
-            total += count;
-            starts.push(total);
-        }
-        let mut flush = Self {
-            buffer,
-            rows,
-            terms,
-            renumbered,
-            starts,
-            documents: vec![0; total as usize],
-            impacts: vec![0; total as usize],
-            impact,
-        };
-        flush.invert();
-        flush
-    }
-
-    fn invert(&mut self) {
-        let mut next = self.starts.clone();
-        for (document, &row) in self.rows.iter().enumerate() {
-            for (term, weight) in self.buffer.row(row) {
-                let next = &mut next[self.renumbered[term as usize] as usize];
-                self.documents[*next as usize] = document as u32;
-                self.impacts[*next as usize] = (self.impact)(row, weight);
-                *next += 1;
-            }
-        }
-    }
-}
-
-impl Source for Flush<'_> {
-    fn documents(&self) -> u32 {
-        self.rows.len() as u32
-    }
-
-    fn terms(&self) -> u32 {
-        self.terms.len() as u32
-    }
-
-    fn key(&self, term: u32) -> Result<Key<'_>> {
-        Ok(self.buffer.key(self.terms[term as usize]))
-    }
-
-    fn postings(&self, term: u32, mut visit: impl FnMut(u32, u8) -> Result<()>) -> Result<()> {
-        let range = self.starts[term as usize] as usize..self.starts[term as usize + 1] as usize;
-        let documents = self.documents[range.clone()].iter();
-        documents
-            .zip(&self.impacts[range])
-            .try_for_each(|(&document, &impact)| visit(document, impact))
-    }
-
-    fn row(&self, document: u32, mut visit: impl FnMut(u32, u8) -> Result<()>) -> Result<()> {
-        let row = self.rows[document as usize];
-        self.buffer.row(row).try_for_each(|(term, weight)| {
-            visit(self.renumbered[term as usize], (self.impact)(row, weight))
-        })
     }
 }

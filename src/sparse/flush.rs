@@ -1,0 +1,161 @@
+//! Rows of a buffer as a source of postings: terms numbered in ascending order, weights quantised, by
+//! document and by term. The buffer stays as it is, so that an interrupted flush can be tried again.
+
+use rayon::prelude::*;
+
+use super::buffer::SparseBuffer;
+use super::writer::{Source, check_now_and_then};
+use crate::error::Result;
+use crate::pool::{self, Interrupt};
+use crate::storage::keys::Key;
+
+pub struct Flush<'a> {
+    buffer: &'a SparseBuffer,
+    /// For each term, its number in the buffer; ascending by key.
+    terms: Vec<u32>,
+    rows: Lists,
+    postings: Lists,
+}
+
+/// Lists of numbers with impacts: list `i` is `starts[i]..starts[i + 1]`.
+struct Lists {
+    starts: Vec<u32>,
+    numbers: Vec<u32>,
+    impacts: Vec<u8>,
+}
+
+/// What a posting takes in a `Flush`.
+pub const BYTES_PER_POSTING: usize = 2 * (4 + 1);
+
+impl<'a> Flush<'a> {
+    /// Takes the rows numbered in `rows`; `impact(row, weight)` gives the impact of a posting.
+    pub fn new(
+        buffer: &'a SparseBuffer,
+        rows: &[u32],
+        mut impact: impl FnMut(u32, f32) -> u8,
+        interrupt: &Interrupt,
+    ) -> Result<Self> {
+        let (terms, rank) = sorted_terms(buffer, rows)?;
+        let rows = Lists::of_rows(buffer, rows, &rank, &mut impact, interrupt)?;
+        let postings = rows.inverted(terms.len(), interrupt)?;
+        Ok(Self {
+            buffer,
+            terms,
+            rows,
+            postings,
+        })
+    }
+}
+
+/// The terms that some of the rows have, in ascending order, and the rank of each term of the buffer.
+fn sorted_terms(buffer: &SparseBuffer, rows: &[u32]) -> Result<(Vec<u32>, Vec<u32>)> {
+    let mut used = vec![false; buffer.dictionary_len()];
+    for &row in rows {
+        buffer
+            .row(row)
+            .for_each(|(term, _)| used[term as usize] = true);
+    }
+    let mut terms: Vec<u32> = (0..)
+        .zip(&used)
+        .filter(|(_, used)| **used)
+        .map(|(t, _)| t)
+        .collect();
+    pool::run(0, || {
+        terms.par_sort_unstable_by_key(|&term| buffer.key(term))
+    })?;
+    let mut rank = vec![0; used.len()];
+    for (new, &term) in (0..).zip(&terms) {
+        rank[term as usize] = new;
+    }
+    Ok((terms, rank))
+}
+
+impl Lists {
+    fn of_rows(
+        buffer: &SparseBuffer,
+        rows: &[u32],
+        rank: &[u32],
+        impact: &mut impl FnMut(u32, f32) -> u8,
+        interrupt: &Interrupt,
+    ) -> Result<Self> {
+        let mut lists = Self {
+            starts: vec![0],
+            numbers: vec![],
+            impacts: vec![],
+        };
+        let mut sorted = vec![];
+        for (document, &row) in (0..).zip(rows) {
+            check_now_and_then(document, interrupt)?;
+            sorted.clear();
+            let postings = buffer.row(row);
+            sorted.extend(postings.map(|(term, w)| (rank[term as usize], impact(row, w))));
+            sorted.sort_unstable();
+            lists.numbers.extend(sorted.iter().map(|(term, _)| *term));
+            lists
+                .impacts
+                .extend(sorted.iter().map(|(_, impact)| *impact));
+            lists.starts.push(lists.numbers.len() as u32);
+        }
+        Ok(lists)
+    }
+
+    /// The same pairs listed by number; there are `count` numbers.
+    fn inverted(&self, count: usize, interrupt: &Interrupt) -> Result<Self> {
+        let mut starts = vec![0; count + 1];
+        self.numbers
+            .iter()
+            .for_each(|&number| starts[number as usize + 1] += 1);
+        for number in 0..count {
+            starts[number + 1] += starts[number];
+        }
+        let mut next = starts.clone();
+        let mut inverted = Self {
+            starts,
+            numbers: vec![0; self.numbers.len()],
+            impacts: vec![0; self.numbers.len()],
+        };
+        for list in 0..self.starts.len() as u32 - 1 {
+            check_now_and_then(list, interrupt)?;
+            for (number, impact) in self.list(list) {
+                let next = &mut next[number as usize];
+                inverted.numbers[*next as usize] = list;
+                inverted.impacts[*next as usize] = impact;
+                *next += 1;
+            }
+        }
+        Ok(inverted)
+    }
+
+    fn list(&self, list: u32) -> impl Iterator<Item = (u32, u8)> + '_ {
+        let list = list as usize;
+        let range = self.starts[list] as usize..self.starts[list + 1] as usize;
+        let impacts = self.impacts[range.clone()].iter().copied();
+        self.numbers[range].iter().copied().zip(impacts)
+    }
+}
+
+impl Source for Flush<'_> {
+    fn documents(&self) -> u32 {
+        self.rows.starts.len() as u32 - 1
+    }
+
+    fn terms(&self) -> u32 {
+        self.terms.len() as u32
+    }
+
+    fn key(&self, term: u32) -> Result<Key<'_>> {
+        Ok(self.buffer.key(self.terms[term as usize]))
+    }
+
+    fn postings(&self, term: u32, mut visit: impl FnMut(u32, u8) -> Result<()>) -> Result<()> {
+        self.postings
+            .list(term)
+            .try_for_each(|(document, impact)| visit(document, impact))
+    }
+
+    fn row(&self, document: u32, mut visit: impl FnMut(u32, u8) -> Result<()>) -> Result<()> {
+        self.rows
+            .list(document)
+            .try_for_each(|(term, impact)| visit(term, impact))
+    }
+}
