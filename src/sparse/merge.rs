@@ -63,6 +63,9 @@ impl<'a> Merge<'a> {
         map: &'a DocumentMap,
         interrupt: &Interrupt,
     ) -> Result<Self> {
+        segments
+            .iter()
+            .try_for_each(|segment| segment.check_lists())?;
         let renumbered = segments.iter().map(|s| vec![0; s.terms.len()]).collect();
         let mut merge = Self {
             segments,

@@ -108,6 +108,27 @@ impl SparseSegment {
         Ok(terms.zip(impacts.iter().copied()))
     }
 
+    /// Checks that every posting belongs to one term and one document, so that reading all of them takes
+    /// no longer than the file is long. `open` leaves that out, to stay independent of the size.
+    pub fn check_lists(&self) -> Result<()> {
+        let postings = self.posting_impacts.len();
+        let lists = [
+            (&self.term_runs, self.run_windows.len()),
+            (&self.run_starts, postings),
+            (&self.row_starts, postings),
+        ];
+        let fits = |starts: &[u32], end: usize| {
+            let ends = starts.first().copied().zip(starts.last().copied());
+            ends == Some((0, end as u32)) && starts.is_sorted()
+        };
+        match lists.iter().all(|(starts, end)| fits(starts, *end)) {
+            true => Ok(()),
+            false => Err(self
+                .file
+                .corrupt("the lists of postings overlap or leave gaps")),
+        }
+    }
+
     pub fn file(&self) -> &SectionFile {
         &self.file
     }

@@ -71,7 +71,8 @@ pub enum Fault {
     Error(i32),
     /// A write takes half of its bytes; other operations are not affected.
     ShortWrite,
-    /// Fails with `EINTR` and has no effect.
+    /// A write fails with `EINTR` and has no effect; other operations are repeated behind the trait, as
+    /// the standard library does.
     Interrupted,
 }
 
@@ -101,19 +102,18 @@ struct State {
 impl State {
     /// Logs an operation that does `effect` unless a fault strikes it.
     fn run(&mut self, kind: Kind, name: &str, effect: Effect) -> io::Result<()> {
-        let fault = self.next_fault();
-        let errno = match fault {
+        let errno = match self.next_fault() {
             Some(Fault::Error(errno)) => Some(errno),
-            Some(Fault::Interrupted) => Some(EINTR),
-            Some(Fault::ShortWrite) | None => None,
+            Some(Fault::Interrupted) if kind == Kind::Write => Some(EINTR),
+            _ => None,
         };
-        let effect = match (fault, effect) {
-            (Some(Fault::Error(_)), Effect::Barrier { file, .. }) => Effect::Barrier {
+        let effect = match (errno, effect) {
+            (None, effect) => effect,
+            (Some(_), Effect::Barrier { file, .. }) => Effect::Barrier {
                 file,
                 honest: false,
             },
-            (Some(Fault::Error(_) | Fault::Interrupted), _) => Effect::None,
-            (_, effect) => effect,
+            (Some(_), _) => Effect::None,
         };
         self.disk.apply(&effect);
         self.log.push(Operation {

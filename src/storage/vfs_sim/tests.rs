@@ -96,12 +96,25 @@ fn a_torn_write_leaves_a_beginning_and_sectors_come_whole() {
 }
 
 #[test]
+fn a_killed_process_loses_nothing_until_the_power_goes() {
+    let vfs = SimVfs::new();
+    let guard = vfs.try_lock("LOCK").unwrap();
+    write(&vfs, "a", b"abc", true).unwrap();
+    let killed = vfs.killed(vfs.operation_count());
+    assert_eq!(killed.names(), ["LOCK", "a"]);
+    assert!(guard.is_some() && killed.try_lock("LOCK").unwrap().is_some());
+    assert_eq!(after_power_loss(&killed).names(), [""; 0]);
+    killed.sync_directory().unwrap();
+    assert_eq!(after_power_loss(&killed).get("a").unwrap(), b"abc");
+}
+
+#[test]
 fn faults_strike_once_or_for_good() {
     let vfs = SimVfs::new();
-    vfs.fault(0, Fault::Interrupted);
-    let error = vfs.create("a").map(drop).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Interrupted);
+    vfs.fault_from(0, Fault::Interrupted);
     let mut file = vfs.create("a").unwrap();
+    let error = file.write(b"abcdef").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Interrupted);
     vfs.fault(vfs.operation_count(), Fault::ShortWrite);
     assert_eq!(file.write(b"abcdef").unwrap(), 3);
     assert_eq!(file.write(b"def").unwrap(), 3);
@@ -114,10 +127,7 @@ fn faults_strike_once_or_for_good() {
     let operations = vfs.operations();
     let failed: Vec<_> = operations.iter().filter(|o| !o.done).collect();
     assert_eq!(failed.len(), 4);
-    assert_eq!(
-        (failed[0].kind, failed[1].kind),
-        (Kind::Create, Kind::Write)
-    );
+    assert_eq!((failed[0].kind, failed[1].kind), (Kind::Write, Kind::Write));
 }
 
 #[test]

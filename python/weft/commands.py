@@ -1,0 +1,207 @@
+"""The commands of `weft`: thin calls of the library, with output for people."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from typer.core import TyperGroup
+
+import weft
+from weft import demo as demonstration
+from weft.display import plain, reason, size
+from weft.evaluate import MEASURES
+from weft.text import TITLE
+from weft.writer import MEMORY_LIMIT, holds_index
+
+
+class _Commands(TyperGroup):
+    """Turns the exceptions that a user can act on into one line and an exit status."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise
+        except (weft.Error, OSError) as error:
+            message = plain(" ".join(str(error).split()))
+            print(f"weft: {message}", file=sys.stderr)
+            raise typer.Exit(2) from error
+        except KeyboardInterrupt:
+            print("weft: interrupted", file=sys.stderr)
+            raise typer.Exit(130) from None
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Search text with BM25: build an index, search it, see why each hit was found.",
+)
+
+IndexPath = Annotated[Path, typer.Argument(metavar="INDEX", help="The folder of the index.", show_default=False)]
+
+
+def _out() -> Console:
+    """Return a console that prints what it is given: no markup, no emoji codes, no guessed colours."""
+    return Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        _out().print(f"weft {weft.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def build(
+    corpus: Annotated[Path, typer.Argument(metavar="CORPUS", help="JSONL file (.gz too) or BEIR folder.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="INDEX", help="Folder of the new index.")],
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME:KIND", help="Keep a field: keyword, int64 or float64. May be repeated."),
+    ] = None,
+    memory_limit: Annotated[str, typer.Option(help="Memory for documents not yet on disk.")] = MEMORY_LIMIT,
+    k1: Annotated[float, typer.Option(help="BM25: saturation of the term frequency.")] = weft.Bm25.k1,
+    b: Annotated[float, typer.Option(help="BM25: strength of the length normalisation.")] = weft.Bm25.b,
+    language: Annotated[str, typer.Option(help='Language of the stemmer, or "none".')] = "english",
+    stop_words: Annotated[bool, typer.Option("--stop-words", help="Drop the language's stop words.")] = False,
+) -> None:
+    """Index documents: one JSON object a line with "id" or "_id", "title" and "text"."""
+    if holds_index(output):
+        raise weft.InvalidInput(f"{output} holds an index already; choose another folder")
+    bm25 = weft.Bm25(k1, b, None if language.lower() == "none" else language, stop_words)
+    texts = weft.TextIndex(output, bm25, _attributes(attribute or []), memory_limit)
+    texts.add(corpus)
+    held = sum(file.stat().st_size for file in output.iterdir())
+    _out().print(f"{len(texts.index):,} documents in {plain(output)}, {size(held)}")
+
+
+@app.command()
+def search(
+    index: IndexPath,
+    query: Annotated[list[str], typer.Argument(metavar="QUERY...", help="Words; quotes are not needed.")],
+    k: Annotated[int, typer.Option("-k", help="How many hits.")] = 10,
+    where: Annotated[str | None, typer.Option(help="Filter such as \"year >= 2020 and lang = 'en'\".")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Show what every word adds.")] = False,
+) -> None:
+    """Search, and say why each hit was found."""
+    out = _out()
+    words = " ".join(query)
+    with weft.open(index) as opened:
+        hits = opened.search(text=words, k=k, where=where)
+        for rank, (name, score) in enumerate(hits, start=1):
+            contributions = opened.explain(name, text=words)
+            title = opened.get(name)["attributes"].get(TITLE) or ""
+            heading = Text.assemble((f"{rank:>3}  ", "dim"), (f"{score:8.3f}  ", "cyan"), (plain(name), "bold"))
+            out.print(heading.append(f"  {plain(title)}" if title not in ("", name) else ""))
+            if explain:
+                out.print(_contributions(contributions))
+            else:
+                out.print(Text(f"{'':15}{reason(contributions)}", "dim"))
+    if not len(hits):
+        out.print("no hits")
+
+
+@app.command()
+def evaluate(
+    index: IndexPath,
+    queries: Annotated[Path, typer.Option(help="JSONL file or BEIR folder.")],
+    qrels: Annotated[Path, typer.Option(help="BEIR or TREC file, or BEIR folder.")],
+    measures: Annotated[list[str] | None, typer.Option(help="Such as nDCG@10. May be repeated.")] = None,
+    k: Annotated[int | None, typer.Option("-k", help="Hits for each query.  [default: the largest cutoff]")] = None,
+    run: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the hits as a TREC run.")] = None,
+) -> None:
+    """Measure retrieval quality against relevance judgements."""
+    with weft.open(index) as opened:
+        means = weft.evaluate(opened, queries, qrels, measures=measures or MEASURES, k=k, run=run)
+    table = Table("measure", "mean")
+    for measure, mean in means.items():
+        table.add_row(measure, f"{mean:.4f}")
+    _out().print(table)
+
+
+@app.command()
+def inspect(
+    index: IndexPath,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show what an index holds and how large its parts are."""
+    with weft.open(index) as opened:
+        facts = {"schema": json.loads(opened.schema.to_json()), **opened.stats()}
+    _print_facts(facts, as_json)
+
+
+@app.command()
+def verify(index: IndexPath) -> None:
+    """Read every byte and compare it with its checksum."""
+    facts = weft.verify(index)
+    _out().print(f"{plain(index)} is sound")
+    _print_facts(facts, as_json=False)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path | None, typer.Argument(help="Keep the index there.", show_default=False)] = None,
+) -> None:
+    """Index Python's own documentation and ask it some questions."""
+    demonstration.run(folder, write=_out().print)
+
+
+def _attributes(declared: list[str]) -> dict[str, Any]:
+    attributes = {}
+    for each in declared:
+        name, colon, kind = each.rpartition(":")
+        if not colon or not name:
+            raise weft.InvalidInput(f"--attribute {each!r}: expected NAME:KIND, such as year:int64")
+        attributes[name] = kind
+    return attributes
+
+
+def _contributions(contributions: list[weft.Contribution]) -> Table:
+    table = Table("term", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for heading in ("query", "document", "score"):
+        table.add_column(heading, justify="right")
+    for each in contributions:
+        weights = (each.query_weight, each.document_weight, each.contribution)
+        table.add_row(plain(each.term), *(f"{weight:.3f}" for weight in weights))
+    return table
+
+
+def _print_facts(facts: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(facts, indent=2, default=str))
+        return
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    for name, value in _flat(facts):
+        in_bytes = isinstance(value, int) and "bytes" in name
+        table.add_row(name, size(value) if in_bytes else _fact(value))
+    _out().print(table)
+
+
+def _flat(facts: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Iterate over the leaves of nested dicts, named by their path."""
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _fact(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return plain("—" if value is None else value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"

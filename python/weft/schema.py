@@ -1,0 +1,171 @@
+"""What an index holds, declared once when it is made.
+
+A schema crosses to the core, and lies in the manifest, as JSON. These classes shape that JSON; the core judges
+the values.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from weft.errors import InvalidInput
+
+Kind = Literal["int", "str"]
+AttributeKind = Literal["keyword", "int64", "float64"]
+
+
+@dataclass(frozen=True)
+class Sparse:
+    """Term weights computed elsewhere, by a learned-sparse encoder for instance.
+
+    Parameters
+    ----------
+    terms : {"int", "str"}
+        Whether a term is an integer (a vocabulary index, at least 0) or a string.
+    max_weight : float, optional
+        The largest document weight. Weights are stored as multiples of ``max_weight / 255``; larger ones are
+        clipped and counted in `Index.stats`. Default: 1.25 times the largest weight of the first flush.
+
+    Examples
+    --------
+    >>> weft.Sparse(terms="str", max_weight=3.5)
+    Sparse(terms='str', max_weight=3.5)
+    """
+
+    terms: Kind = "int"
+    max_weight: float | None = None
+
+
+@dataclass(frozen=True)
+class Bm25:
+    """Text, analysed and weighted by the index itself with BM25 (Robertson and Zaragoza 2009).
+
+    Parameters
+    ----------
+    k1 : float
+        Saturation of the term frequency, at least 0. With 0 a document's weights are binary.
+    b : float
+        Strength of the length normalisation, from 0 (none) to 1.
+    language : str, optional
+        Language of the Snowball stemmer, such as ``"english"``; None leaves words unstemmed.
+    stop_words : bool
+        Drop the language's stop words.
+    average_length : float, optional
+        Mean document length in words. Default: the running mean when a segment is written.
+
+    Examples
+    --------
+    >>> weft.Bm25(k1=0.9, b=0.4)
+    Bm25(k1=0.9, b=0.4, language='english', stop_words=False, average_length=None)
+    """
+
+    k1: float = 1.2
+    b: float = 0.75
+    language: str | None = "english"
+    stop_words: bool = False
+    average_length: float | None = None
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The shape of an index: its representation, its attributes and the kind of its ids.
+
+    Parameters
+    ----------
+    sparse : Sparse or Bm25, optional
+        How documents are matched: by given term weights or by text.
+    attributes : mapping of str to {"keyword", "int64", "float64"}
+        Values kept with each document for ``where=`` and `Index.get`.
+    ids : {"str", "int"}
+        Kind of the external ids.
+
+    Examples
+    --------
+    >>> schema = weft.Schema(sparse=weft.Sparse(), attributes={"year": "int64"}, ids="int")
+    >>> schema.attributes["year"]
+    'int64'
+    """
+
+    sparse: Sparse | Bm25 | None = None
+    attributes: Mapping[str, AttributeKind] = field(default_factory=dict)
+    ids: Kind = "str"
+
+    def to_json(self) -> str:
+        """Return the JSON form.
+
+        Returns
+        -------
+        str
+
+        Raises
+        ------
+        InvalidInput
+            A field has a type that JSON cannot carry, or is not a finite number.
+
+        Examples
+        --------
+        >>> weft.Schema(ids="int").to_json()
+        '{"ids": "int", "sparse": null, "attributes": {}}'
+        """
+        if not isinstance(self.attributes, Mapping) or not all(isinstance(name, str) for name in self.attributes):
+            raise InvalidInput(f"schema: attributes must map names to kinds; got {self.attributes!r:.80}")
+        shape = {"ids": self.ids, "sparse": _sparse_shape(self.sparse), "attributes": dict(self.attributes)}
+        try:
+            return json.dumps(shape, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise InvalidInput(f"schema: {error}") from error
+
+    @classmethod
+    def from_json(cls, text: str) -> "Schema":
+        """Read the JSON form.
+
+        Parameters
+        ----------
+        text : str
+            What `to_json` returned.
+
+        Returns
+        -------
+        Schema
+
+        Raises
+        ------
+        InvalidInput
+            The text is not the JSON form of a schema.
+
+        Examples
+        --------
+        >>> schema = weft.Schema(sparse=weft.Bm25(k1=0.9))
+        >>> weft.Schema.from_json(schema.to_json()) == schema
+        True
+        """
+        try:
+            shape = json.loads(text)
+            return cls(_sparse_from(shape["sparse"]), dict(shape["attributes"]), shape["ids"])
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InvalidInput(f"schema: not the JSON form of a schema: {error!r}") from error
+
+    @property
+    def terms(self) -> Kind:
+        """Kind of the terms: ``"str"`` for text, otherwise as declared."""
+        return self.sparse.terms if isinstance(self.sparse, Sparse) else "str"
+
+
+def _sparse_shape(sparse: Sparse | Bm25 | None) -> dict[str, Any] | None:
+    match sparse:
+        case None:
+            return None
+        case Sparse():
+            return {**asdict(sparse), "bm25": None}
+        case Bm25():
+            return {"terms": "str", "max_weight": None, "bm25": asdict(sparse)}
+        case _:
+            raise InvalidInput(f"schema: sparse must be weft.Sparse, weft.Bm25 or None, not {type(sparse).__name__}")
+
+
+def _sparse_from(shape: dict[str, Any] | None) -> Sparse | Bm25 | None:
+    if shape is None:
+        return None
+    bm25 = shape.get("bm25")
+    return Bm25(**bm25) if bm25 is not None else Sparse(shape["terms"], shape.get("max_weight"))

@@ -1,0 +1,333 @@
+"""Making and changing an index."""
+
+import contextlib
+import os
+from collections.abc import Iterable, Mapping
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from weft import _native, inputs
+from weft.errors import Error, InvalidInput
+from weft.index import Index
+from weft.rows import rows
+from weft.schema import Bm25, Kind, Schema, Sparse
+
+if TYPE_CHECKING:
+    from weft._types import Column, Keys, Rows
+
+MEMORY_LIMIT = "256MiB"
+
+
+class Writer:
+    """The one writer of an index.
+
+    What is added or deleted is seen by readers after `commit`, all at once. Leaving a ``with`` block commits;
+    leaving it by an exception rolls back.
+
+    Parameters
+    ----------
+    path : str or path object
+        The folder of the index, made when missing.
+    schema : Schema, optional
+        Needed for a new index; of an existing one it must be the same.
+    memory_limit : int or str
+        Bytes that documents may take in memory before they are written to disk, such as ``"1GiB"``.
+
+    Raises
+    ------
+    Locked
+        Another writer is open.
+    SchemaMismatch
+        The index was made with another schema.
+    InvalidInput
+        An argument is malformed, or the index is new and there is no schema.
+
+    Examples
+    --------
+    >>> schema = weft.Schema(sparse=weft.Bm25(), attributes={"year": "int64"})
+    >>> with weft.Writer("books.weft", schema) as writer:
+    ...     writer.add(["a", "b"], text=["red fox", "red wine"], attributes={"year": [1984, None]})
+    ...     writer.pending
+    2
+    >>> len(weft.open("books.weft"))
+    2
+    """
+
+    def __init__(
+        self, path: str | PathLike[str], schema: Schema | None = None, *, memory_limit: int | str = MEMORY_LIMIT
+    ) -> None:
+        self._path = inputs.path(path)
+        if schema is not None and not isinstance(schema, Schema):
+            raise InvalidInput(f"schema must be a weft.Schema, not {inputs.shown(schema)}")
+        shape = None if schema is None else schema.to_json()
+        self._native: _native.Writer | None = _native.Writer(self._path, shape, inputs.memory(memory_limit))
+        self._schema = Schema.from_json(self._native.schema)
+
+    @property
+    def path(self) -> Path:
+        """The folder of the index, absolute."""
+        return Path(self._path)
+
+    @property
+    def schema(self) -> Schema:
+        """What the index was made with."""
+        return self._schema
+
+    @property
+    def generation(self) -> int:
+        """Number of the last commit."""
+        return self._core.generation
+
+    @property
+    def pending(self) -> int:
+        """How many documents were added since the last commit."""
+        return self._core.pending
+
+    def add(
+        self,
+        ids: Iterable[str] | Iterable[int],
+        *,
+        sparse: Any = None,
+        text: str | Iterable[str] | None = None,
+        attributes: Mapping[str, Iterable[Any]] | None = None,
+    ) -> None:
+        """Add documents; one whose id is in the index already is replaced.
+
+        After an error the writer is as it was before the call.
+
+        Parameters
+        ----------
+        ids : n str or n int
+            External ids, unique within the call.
+        sparse : sparse matrix, torch sparse tensor, (indptr, indices, data), dict or list of dict
+            Weights of n documents, finite and at least 0; zeros are dropped.
+        text : n str
+            The documents themselves, for an index of text.
+        attributes : mapping of str to n values
+            Columns that the schema declares; None marks a missing value.
+
+        Raises
+        ------
+        InvalidInput
+            A value is malformed, or lengths differ; the message names the row.
+        SchemaMismatch
+            The schema has no such representation, attribute or kind of id or term.
+
+        Examples
+        --------
+        >>> with weft.Writer("vectors.weft", weft.Schema(sparse=weft.Sparse(), ids="int")) as writer:
+        ...     writer.add([10, 11], sparse=[{3: 0.5, 7: 1.25}, {7: 2.0}])
+        """
+        self._core.add(
+            inputs.keys("ids", ids, self._schema.ids),
+            None if sparse is None else rows(sparse, self._schema.terms)[0],
+            None if text is None else inputs.texts(text)[0],
+            inputs.columns(attributes),
+        )
+
+    def delete(self, ids: str | int | Iterable[str] | Iterable[int]) -> int:
+        """Delete documents.
+
+        Parameters
+        ----------
+        ids : str, int, or iterable of them
+            External ids. An id that no document has is passed over.
+
+        Returns
+        -------
+        int
+            How many documents were deleted.
+
+        Raises
+        ------
+        InvalidInput
+            An id is neither a str nor an int.
+
+        Examples
+        --------
+        >>> _ = weft.build("tiny.weft", ids=["a", "b"], text=["red fox", "red wine"])
+        >>> with weft.Writer("tiny.weft") as writer:
+        ...     writer.delete(["a", "never there"])
+        1
+        """
+        alone = isinstance(ids, (str, int, np.integer))
+        return self._core.delete(inputs.keys("ids", [ids] if alone else ids, self._schema.ids))
+
+    def commit(self) -> int:
+        """Publish what is pending, atomically and durably.
+
+        Returns
+        -------
+        int
+            The new generation.
+
+        Raises
+        ------
+        IoError
+            A file operation failed. The last generation is intact. When the failure was an fsync, the writer
+            refuses further work: close it and open another.
+
+        Examples
+        --------
+        >>> writer = weft.Writer("tiny.weft", weft.Schema(sparse=weft.Bm25()))
+        >>> writer.add(["a"], text=["red fox"])
+        >>> before = writer.generation
+        >>> writer.commit() > before
+        True
+        >>> writer.close()
+        """
+        return self._core.commit()
+
+    def rollback(self) -> None:
+        """Forget everything since the last commit."""
+        self._core.rollback()
+
+    def merge(self, max_segments: int = 1) -> None:
+        """Commit, joining adjacent segments until at most `max_segments` are left and dropping deleted documents.
+
+        Parameters
+        ----------
+        max_segments : int
+            At least 1.
+
+        Examples
+        --------
+        >>> _ = weft.build("tiny.weft", ids=["a"], text=["red fox"])
+        >>> with weft.Writer("tiny.weft") as writer:
+        ...     writer.merge()
+        """
+        self._core.merge(inputs.integer("max_segments", max_segments, low=1))
+
+    def close(self) -> None:
+        """Give up the lock and forget what is not committed. Closing twice is allowed; other use raises `Error`."""
+        if self._native is not None:
+            native, self._native = self._native, None
+            native.close()
+
+    @property
+    def _core(self) -> _native.Writer:
+        if self._native is None:
+            raise Error(f"the writer of {self._path} is closed; open another with weft.Writer")
+        return self._native
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._native is None:
+            return
+        try:
+            if kind is None:
+                self.commit()
+            else:
+                # The exception in flight says more than a rollback that fails after it.
+                with contextlib.suppress(Error):
+                    self.rollback()
+        finally:
+            self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._native is None else f"generation {self.generation}, {self.pending} pending"
+        return f"<weft.Writer {self._path!r}: {state}>"
+
+
+def build(
+    path: str | PathLike[str],
+    *,
+    ids: Iterable[str] | Iterable[int] | None = None,
+    sparse: Any = None,
+    text: str | Iterable[str] | None = None,
+    attributes: Mapping[str, Iterable[Any]] | None = None,
+    schema: Schema | None = None,
+    memory_limit: int | str = MEMORY_LIMIT,
+) -> Index:
+    """Make an index of documents held in memory.
+
+    Parameters
+    ----------
+    path : str or path object
+        The folder of the new index.
+    ids : n str or n int, optional
+        External ids, unique. Default: 0 to n - 1, as int unless `schema` says str.
+    sparse, text, attributes
+        The documents, as `Writer.add` takes them.
+    schema : Schema, optional
+        Default: inferred from the data, with BM25 for `text`.
+    memory_limit : int or str
+        As for `Writer`.
+
+    Returns
+    -------
+    Index
+
+    Raises
+    ------
+    InvalidInput
+        A value is malformed, its kind cannot be inferred, or `path` holds an index already.
+    SchemaMismatch
+        The data differ from `schema`.
+
+    Examples
+    --------
+    >>> index = weft.build("tiny.weft", ids=["a", "b"], sparse=[{3: 0.5}, {3: 0.25, 7: 2.0}])
+    >>> index.search(sparse={7: 1.0}, k=1).ids.tolist()
+    ['b']
+    """
+    folder = inputs.path(path)
+    if schema is not None and not isinstance(schema, Schema):
+        raise InvalidInput(f"schema must be a weft.Schema, not {inputs.shown(schema)}")
+    if holds_index(folder):
+        raise InvalidInput(f"{folder} holds an index already; add to it with weft.Writer or choose another path")
+    if schema is None and sparse is not None and text is not None:
+        raise InvalidInput("pass sparse= or text=, and not both")
+    native = None if sparse is None else rows(sparse, schema.terms if schema else "int")[0]
+    texts = None if text is None else inputs.texts(text)[0]
+    columns = inputs.columns(attributes)
+    if ids is None:
+        keys = _numbered(_count(native, texts, columns), schema)
+    else:
+        keys = inputs.keys("ids", ids, schema.ids if schema else "str")
+    schema = schema or _infer(keys, native, texts, columns)
+    with Writer(folder, schema, memory_limit=memory_limit) as writer:
+        writer._core.add(keys, native, texts, columns)
+    return Index(folder)
+
+
+def holds_index(path: str | PathLike[str]) -> bool:
+    """Whether a manifest lies in the folder; of one that cannot be listed, opening it says why."""
+    try:
+        return any(name.startswith("manifest-") and name.endswith(".json") for name in os.listdir(path))
+    except OSError:
+        return False
+
+
+def _count(native: "Rows | None", texts: list[str] | None, columns: "dict[str, Column]") -> int:
+    """Return the number of documents by whatever was given of them."""
+    if native is not None:
+        return max(len(native[0]) - 1, 0)
+    return len(texts if texts is not None else next(iter(columns.values()), []))
+
+
+def _numbered(count: int, schema: Schema | None) -> "Keys":
+    """Return 0 to count - 1, in the kind that the schema asks for."""
+    if schema is not None and schema.ids == "str":
+        return [str(position) for position in range(count)]
+    return np.arange(count, dtype=np.int64)
+
+
+def _infer(keys: "Keys", native: "Rows | None", texts: list[str] | None, columns: "dict[str, Column]") -> Schema:
+    sparse: Sparse | Bm25 | None = Bm25() if texts is not None else None
+    if native is not None:
+        sparse = Sparse(terms=_kind(native[1]))
+    kinds = {name: inputs.attribute_kind(name, column) for name, column in columns.items()}
+    return Schema(sparse, kinds, _kind(keys))
+
+
+def _kind(keys: "Keys") -> Kind:
+    return "int" if isinstance(keys, np.ndarray) else "str"
