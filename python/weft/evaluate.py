@@ -82,9 +82,10 @@ def _measures(names: Sequence[str]) -> list[Any]:
     except ImportError as error:
         raise Error('evaluate needs ir_measures: pip install "weft[eval]"') from error
     parsed = []
-    for name in inputs.listed("measures", names):
+    for each in inputs.listed("measures", names):
+        name = inputs.text("measures", each)
         try:
-            parsed.append(ir_measures.parse_measure(inputs.text("measures", name)))
+            parsed.append(ir_measures.parse_measure(name))
         except (NameError, ValueError, SyntaxError) as error:
             raise InvalidInput(f'measures: {name!r} is not one that ir_measures knows, such as "nDCG@10"') from error
     if not parsed:

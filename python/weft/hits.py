@@ -3,16 +3,13 @@
 import html
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from weft import inputs
 from weft.errors import Error, InvalidInput
-
-if TYPE_CHECKING:
-    import pandas
 
 
 class Hit(NamedTuple):
@@ -121,7 +118,7 @@ class Hits:
             raise Error('to_arrow needs pyarrow: pip install "weft[arrow]"') from error
         return pyarrow.table(self._columns())
 
-    def to_pandas(self) -> "pandas.DataFrame":
+    def to_pandas(self) -> Any:
         """Return the hits as a data frame.
 
         Returns
@@ -141,7 +138,7 @@ class Hits:
         ['a']
         """
         try:
-            import pandas
+            import pandas  # type: ignore[import-untyped,unused-ignore]
         except ImportError as error:
             raise Error("to_pandas needs pandas: pip install pandas") from error
         return pandas.DataFrame(self._columns())

@@ -104,7 +104,8 @@ class Index:
         Returns
         -------
         Hits
-            Arrays of shape (B, k); of shape (k,) for a single query. Documents that share no term with the
+            Arrays of shape (B, k); of shape (k,) for a single query. An index of fewer than k documents gives
+            as many columns as it has documents. Documents that share no term with the
             query are never returned.
 
         Raises

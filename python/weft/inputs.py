@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from weft.errors import InvalidInput
-from weft.schema import AttributeKind, Kind
 
 if TYPE_CHECKING:
     from weft._types import Column, Keys
+    from weft.schema import AttributeKind, Kind
 
 INT64_MAX = 2**63 - 1
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
@@ -30,8 +30,8 @@ _REPR.maxstring = _REPR.maxother = 60
 
 
 def shown(value: object) -> str:
-    """Return a short `repr` with the type, for messages."""
-    return f"{_REPR.repr(value)} ({type(value).__name__})"
+    """Return a short `repr` on one line with the type, for messages."""
+    return f"{' '.join(_REPR.repr(value).split())} ({type(value).__name__})"
 
 
 def by_row(position: int) -> str:
@@ -106,7 +106,7 @@ def key(name: str, value: object) -> int | str:
     raise InvalidInput(f"{name} is {shown(value)}; expected a str or an int")
 
 
-def keys(name: str, values: object, empty: Kind, place: Callable[[int], str] = by_row) -> "Keys":
+def keys(name: str, values: object, empty: "Kind", place: Callable[[int], str] = by_row) -> "Keys":
     """Return external ids or terms: integers as an int64 array, strings as a list.
 
     Parameters
@@ -148,7 +148,7 @@ def integers(name: str, values: object, place: Callable[[int], str] = by_row) ->
     return np.ascontiguousarray(array, dtype=np.int64)
 
 
-def mask_or_keys(values: object, empty: Kind) -> "Keys | npt.NDArray[np.bool_]":
+def mask_or_keys(values: object, empty: "Kind") -> "Keys | npt.NDArray[np.bool_]":
     """Return a ``subset=``: a boolean mask over the documents, or their ids."""
     if isinstance(values, np.ndarray) and values.dtype == np.bool_:
         return np.ascontiguousarray(one_dimensional("subset", values))
@@ -170,7 +170,7 @@ def columns(attributes: object) -> "dict[str, Column]":
     }
 
 
-def attribute_kind(name: str, column: "Column") -> AttributeKind:
+def attribute_kind(name: str, column: "Column") -> "AttributeKind":
     """Infer the kind of an attribute from its values."""
     kinds = set(map(type, column)) - {type(None)}
     if kinds == {str}:

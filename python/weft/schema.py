@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from weft.errors import InvalidInput
+from weft.inputs import shown
 
 Kind = Literal["int", "str"]
 AttributeKind = Literal["keyword", "int64", "float64"]
@@ -109,7 +110,7 @@ class Schema:
         '{"ids": "int", "sparse": null, "attributes": {}}'
         """
         if not isinstance(self.attributes, Mapping) or not all(isinstance(name, str) for name in self.attributes):
-            raise InvalidInput(f"schema: attributes must map names to kinds; got {self.attributes!r:.80}")
+            raise InvalidInput(f"schema: attributes must map names to kinds; got {shown(self.attributes)}")
         shape = {"ids": self.ids, "sparse": _sparse_shape(self.sparse), "attributes": dict(self.attributes)}
         try:
             return json.dumps(shape, allow_nan=False)

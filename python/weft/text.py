@@ -70,7 +70,7 @@ class TextIndex:
         attributes: Mapping[str, AttributeKind] | None = None,
         memory_limit: int | str = MEMORY_LIMIT,
     ) -> None:
-        if not isinstance(sparse, Bm25) and sparse != "bm25":
+        if not isinstance(sparse, Bm25) and not (isinstance(sparse, str) and sparse == "bm25"):
             raise InvalidInput(f'sparse must be "bm25" or weft.Bm25, not {inputs.shown(sparse)}')
         self._path = inputs.path(path)
         self._memory_limit = inputs.memory(memory_limit)
@@ -254,9 +254,10 @@ def _with_progress(documents: Iterable[_Document], total: int | None, show: bool
     if not (on_terminal if show is None else show):
         return documents
     try:
-        from tqdm import tqdm
+        from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]
     except ImportError as error:
         if show is None:
             return documents
         raise Error("show_progress needs tqdm: pip install tqdm") from error
-    return tqdm(documents, total=total, unit=" documents", leave=False)
+    bar: Iterable[_Document] = tqdm(documents, total=total, unit=" documents", leave=False)
+    return bar

@@ -19,7 +19,7 @@ from weft.schema import Bm25, Kind, Schema, Sparse
 if TYPE_CHECKING:
     from weft._types import Column, Keys, Rows
 
-MEMORY_LIMIT = "256MiB"
+MEMORY_LIMIT = "1GiB"
 
 
 class Writer:
@@ -35,7 +35,7 @@ class Writer:
     schema : Schema, optional
         Needed for a new index; of an existing one it must be the same.
     memory_limit : int or str
-        Bytes that documents may take in memory before they are written to disk, such as ``"1GiB"``.
+        Bytes that documents may take in memory before they are written to disk, such as ``"256MiB"``.
 
     Raises
     ------
@@ -97,7 +97,8 @@ class Writer:
     ) -> None:
         """Add documents; one whose id is in the index already is replaced.
 
-        After an error the writer is as it was before the call.
+        Refused input leaves the writer as it was. After a failure of the disk, or an interrupt, some of the
+        documents may be pending: add them again, which replaces them, or roll back.
 
         Parameters
         ----------

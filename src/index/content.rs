@@ -1,11 +1,13 @@
 //! What the manifest says beyond the list of files: the schema, the scale, the segments in insertion
 //! order. Bytes: storage/FORMAT.md, "Manifest".
 
+use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 
 use super::schema::Schema;
 use super::segment::{Segment, SegmentEntry};
 use crate::error::{Error, Result};
+use crate::storage::MAX_FILE_LENGTH;
 use crate::storage::manifest::{self, Manifest};
 use crate::storage::vfs::Vfs;
 
@@ -19,6 +21,9 @@ pub struct Content {
     pub next_segment: u64,
     pub segments: Vec<SegmentEntry>,
 }
+
+/// More tokens than the documents of a segment can have.
+const MOST_TOKENS: u64 = 1 << 48;
 
 /// Reads and checks the manifest of a generation.
 pub fn read(vfs: &dyn Vfs, generation: u64) -> Result<Manifest<Content>> {
@@ -38,9 +43,18 @@ pub fn read(vfs: &dyn Vfs, generation: u64) -> Result<Manifest<Content>> {
     if generation == u64::MAX || content.next_segment == u64::MAX {
         return corrupt("no number is left for another generation or segment");
     }
+    let mut ids = FxHashSet::default();
     for segment in &content.segments {
-        if segment.deleted > segment.documents || segment.id >= content.next_segment {
+        let possible = segment.deleted <= segment.documents
+            && segment.id < content.next_segment
+            && segment.postings <= MAX_FILE_LENGTH
+            && segment.clipped <= segment.postings
+            && segment.tokens <= MOST_TOKENS;
+        if !possible {
             return corrupt("a segment has impossible numbers");
+        }
+        if !ids.insert(segment.id) {
+            return corrupt("a segment is listed twice");
         }
     }
     Ok(manifest)

@@ -34,6 +34,10 @@ impl Deleted {
         let set = (0..length).filter(|document| words[document / 64] >> (document % 64) & 1 == 1);
         let mut bits = FixedBitSet::with_capacity(length);
         set.for_each(|document| bits.insert(document));
+        let all: u32 = words.iter().map(|word| word.count_ones()).sum();
+        if all as usize != bits.count_ones(..) {
+            return Err(file.corrupt("documents behind the last one are deleted"));
+        }
         let terms = file.array::<u32>("terms")?;
         let counts = file.array_of::<u32>("counts", terms.len())?;
         Ok(Self {
@@ -63,7 +67,8 @@ impl Deleted {
         if let Some(sparse) = sparse {
             let terms: Vec<u32> = sparse.row(document)?.map(|(term, _)| term).collect();
             for term in terms {
-                *self.of_term.entry(term).or_default() += 1;
+                let count = self.of_term.entry(term).or_default();
+                *count = count.saturating_add(1);
             }
         }
         self.documents.insert(document as usize);

@@ -112,7 +112,7 @@ pub fn write(writer: &Writer, segments: &[Segment]) -> Result<Option<Segment>> {
         files.push(file.finish()?);
     }
     for segment in segments {
-        // Tokens and clipped postings are known for whole segments only; deletions take their share.
+        // Tokens and clipped postings are counted for whole segments; deletions take an average share.
         let share = |count: u64| {
             let live = u128::from(segment.live()) * u128::from(count);
             (live / u128::from(segment.entry.documents.max(1))) as u64
@@ -120,6 +120,7 @@ pub fn write(writer: &Writer, segments: &[Segment]) -> Result<Option<Segment>> {
         entry.tokens += share(segment.entry.tokens);
         entry.clipped += share(segment.entry.clipped);
     }
+    entry.clipped = entry.clipped.min(entry.postings);
     Segment::open(vfs, writer.index, schema, entry, &files).map(Some)
 }
 

@@ -35,6 +35,8 @@ pub struct Writer {
     /// The newest published generation, 0 when there is none, and its files.
     generation: u64,
     published: Vec<FileEntry>,
+    /// Files of generations before it that a dead writer has left; they go once the next is durable.
+    predecessors: Vec<String>,
     pub(super) schema: Schema,
     analyzer: Option<Analyzer>,
     pub(super) scale: Option<Scale>,
@@ -69,11 +71,11 @@ impl Writer {
             )));
         }
         let lock = commit::lock(&*vfs)?;
-        commit::settle(&*vfs)?;
         let state = match manifest::latest(&*vfs)? {
             Some(generation) => State::read(&*vfs, generation)?,
             None => State::new(schema.clone().unwrap_or_else(|| unreachable!()))?,
         };
+        let predecessors = commit::predecessors(&*vfs, state.generation)?;
         if let Some(schema) = schema.filter(|schema| *schema != state.schema) {
             return Err(Error::SchemaMismatch(format!(
                 "the index exists with another schema: {}, not {}; leave the schema out to open it",
@@ -89,13 +91,14 @@ impl Writer {
             index: state.index,
             generation: state.generation,
             published: state.files,
+            changed: state.generation == 0 || !predecessors.is_empty(),
+            predecessors,
             schema: state.schema,
             scale: state.scale,
             next_segment: state.next_segment,
             segments: state.segments,
             memory_limit,
             interrupt,
-            changed: state.generation == 0,
             poisoned: false,
         };
         writer.collect();
@@ -241,6 +244,7 @@ impl Writer {
         commit::publish(&*self.vfs, &manifest)?;
         self.generation = generation;
         self.published = manifest.files;
+        self.predecessors.clear();
         self.changed = false;
         self.collect();
         Ok(generation)
@@ -296,7 +300,7 @@ impl Writer {
         self.next_segment = self.next_segment.max(state.next_segment);
         self.segments = state.segments;
         self.buffer = Buffer::new(&self.schema);
-        self.changed = self.generation == 0;
+        self.changed = self.generation == 0 || !self.predecessors.is_empty();
         self.collect();
         Ok(())
     }
@@ -412,8 +416,8 @@ impl Writer {
     /// Removes files that neither the newest generation nor this writer needs.
     fn collect(&self) {
         let own = self.segments.iter().flat_map(|segment| &segment.files);
-        let files = own.chain(&self.published).map(|file| file.name.clone());
-        let mut keep: HashSet<String> = files.collect();
+        let files = own.chain(&self.published).map(|file| &file.name);
+        let mut keep: HashSet<String> = files.chain(&self.predecessors).cloned().collect();
         keep.insert(manifest::name_of(self.generation));
         commit::collect(&*self.vfs, &keep);
     }

@@ -159,13 +159,14 @@ impl<'a> Runs<'a> {
 
     /// Takes the next run.
     pub fn take(&mut self) -> Result<Option<Run<'a>>> {
-        let (Some((&window, windows)), Some(range)) =
-            (self.windows.split_first(), pair(self.starts, 0))
-        else {
-            return match self.windows {
-                [] => Ok(None),
-                _ => Err(self.file.corrupt("the starts of the runs do not ascend")),
-            };
+        let Some((&window, windows)) = self.windows.split_first() else {
+            return Ok(None);
+        };
+        if windows.first().is_some_and(|next| *next <= window) {
+            return Err(self.file.corrupt("the windows of a term do not ascend"));
+        }
+        let Some(range) = pair(self.starts, 0) else {
+            return Err(self.file.corrupt("the starts of the runs do not ascend"));
         };
         let postings = self
             .documents

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::io::Write;
 
 use serde::Serialize;
+use serde::de::IgnoredAny;
 
 use super::manifest::{self, Manifest};
 use super::vfs::{LockGuard, Vfs};
@@ -21,12 +22,6 @@ pub fn lock(vfs: &dyn Vfs) -> Result<LockGuard> {
         Some(guard) => Ok(guard),
         None => Err(Error::Locked { path: vfs.path("") }),
     }
-}
-
-/// Makes the newest generation durable. A writer that was killed may have left one that every process
-/// sees and a power loss would still take back; what it replaced must not be removed before.
-pub fn settle(vfs: &dyn Vfs) -> Result<()> {
-    vfs.sync_directory().at("sync", &vfs.path(""))
 }
 
 /// Makes `manifest` the newest generation. All its files must be complete and synced. When this has
@@ -50,11 +45,34 @@ pub fn publish<C: Serialize>(vfs: &dyn Vfs, manifest: &Manifest<C>) -> Result<()
 /// removed does no harm and is tried again by the next collection, so errors are not reported.
 pub fn collect(vfs: &dyn Vfs, keep: &HashSet<String>) {
     for name in vfs.list().unwrap_or_default() {
-        let ours = manifest::is_segment_file(&name)
-            || manifest::generation_of(&name).is_some()
-            || name == manifest::TEMPORARY;
-        if ours && !keep.contains(&name) {
+        if is_ours(&name) && !keep.contains(&name) {
             let _ = vfs.remove(&name);
         }
     }
+}
+
+/// True for files that an index makes and removes.
+fn is_ours(name: &str) -> bool {
+    manifest::is_segment_file(name)
+        || manifest::generation_of(name).is_some()
+        || name == manifest::TEMPORARY
+}
+
+/// The manifests before `newest` that a dead writer has left, with the files that they name. As long as
+/// nothing is published after `newest`, a power loss may bring them back.
+pub fn predecessors(vfs: &dyn Vfs, newest: u64) -> Result<Vec<String>> {
+    let mut names = vec![];
+    for name in vfs.list().at("list", &vfs.path(""))? {
+        let generation = manifest::generation_of(&name);
+        let Some(generation) = generation.filter(|generation| *generation < newest) else {
+            continue;
+        };
+        match manifest::read::<IgnoredAny>(vfs, generation) {
+            Ok(older) => names.extend(older.files.into_iter().map(|file| file.name)),
+            Err(error @ Error::Io { .. }) => return Err(error),
+            Err(_) => {}
+        }
+        names.push(name);
+    }
+    Ok(names)
 }

@@ -357,28 +357,25 @@ fn read_tail(map: &[u8], name: &str, index: &IndexId) -> std::result::Result<Tai
 
 type Table = Vec<([u8; 16], Range<usize>)>;
 
-/// Sections must be aligned, in order, apart from one another and inside the body.
+/// Sections must fill the body in order, each from the next multiple of the alignment.
 fn read_table(bytes: &[u8], body: usize) -> std::result::Result<Table, &'static str> {
-    let mut previous_end = HEADER;
+    let damaged = "the section table is damaged";
+    let mut next = HEADER;
     let mut table = Vec::new();
     for entry in bytes.chunks_exact(ENTRY) {
         let entry: TableEntry = bytemuck::pod_read_unaligned(entry);
-        let start = usize::try_from(entry.offset).ok();
-        let length = usize::try_from(entry.length).ok();
-        let end = start.zip(length).and_then(|(s, l)| s.checked_add(l));
-        match (start, end) {
-            (Some(start), Some(end))
-                if entry.offset.is_multiple_of(ALIGNMENT)
-                    && previous_end <= start
-                    && end <= body =>
-            {
-                table.push((entry.name, start..end));
-                previous_end = end;
-            }
-            _ => return Err("the section table is damaged"),
+        let length = usize::try_from(entry.length).map_err(|_| damaged)?;
+        let end = next.checked_add(length).ok_or(damaged)?;
+        if entry.offset != next as u64 || end > body {
+            return Err(damaged);
         }
+        table.push((entry.name, next..end));
+        next = end.next_multiple_of(ALIGNMENT as usize);
     }
-    Ok(table)
+    match next == body {
+        true => Ok(table),
+        false => Err(damaged),
+    }
 }
 
 /// A typed view of a section. Cloning shares the mapping.

@@ -62,6 +62,16 @@ impl OsVfs {
     }
 }
 
+/// Repeats a call that a signal has interrupted.
+fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
 impl VfsFile for File {
     fn sync(&mut self) -> io::Result<()> {
         self.sync_all()
@@ -98,7 +108,7 @@ impl Vfs for OsVfs {
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
-        let names = fs::read_dir(&self.root)?.map(|entry| Ok(entry?.file_name()));
+        let names = retry(|| fs::read_dir(&self.root))?.map(|entry| Ok(entry?.file_name()));
         names
             .filter_map(|name: io::Result<_>| name.map(|n| n.into_string().ok()).transpose())
             .collect()
@@ -122,10 +132,11 @@ impl Vfs for OsVfs {
             .truncate(false)
             .write(true)
             .open(self.path(name))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(LockGuard::new(file))),
-            Err(TryLockError::WouldBlock) => Ok(None),
+        let locked = retry(|| match file.try_lock() {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
             Err(TryLockError::Error(error)) => Err(error),
-        }
+        })?;
+        Ok(locked.then(|| LockGuard::new(file)))
     }
 }

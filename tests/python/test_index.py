@@ -245,6 +245,24 @@ def test_an_index_is_shared_by_threads(animals: weft.Index) -> None:
         assert all(answer.result() == expected for answer in answers)
 
 
+FORKS = """
+import os, weft
+index = weft.build("forked.weft", text=["red fox", "red wine"])
+queries = ["red", "fox", "wine"] * 50
+expected = index.search(text=queries, num_threads=2).to_list()
+for _ in range(100):
+    child = os.fork()
+    if child == 0:
+        os._exit(index.search(text=queries, num_threads=2).to_list() != expected)
+    assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+def test_an_index_works_after_a_fork(run_python: Any) -> None:
+    done = run_python(FORKS)
+    assert (done.stdout, done.stderr) == ("", "")
+
+
 def test_k_beyond_the_collection(animals: weft.Index) -> None:
     hits = animals.search(text=["fox", "nothing known"], k=1000)
     assert hits.counts.tolist() == [2, 0]

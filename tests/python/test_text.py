@@ -64,6 +64,30 @@ def test_statistics_are_live(animals: weft.Index) -> None:
     assert red.query_weight == pytest.approx(math.log(1 + 0.5 / 2.5), rel=1e-3)
 
 
+@given(st.lists(st.tuples(st.sampled_from("abcd"), TEXTS.map(" ".join), st.booleans())), TEXTS.map(" ".join))
+def test_updates_equal_a_rebuild(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str, bool]], query: str
+) -> None:
+    """Documents come, are replaced and go, over many commits; statistics follow them exactly."""
+    schema = weft.Schema(weft.Bm25(average_length=3.0))
+    folder = tmp_path_factory.mktemp("updates")
+    live: dict[str, str] = {}
+    with weft.Writer(folder / "updated", schema) as writer:
+        for name, body, stays in steps:
+            writer.add([name], text=[body])
+            live.pop(name, None)
+            live[name] = body
+            if not stays:
+                writer.commit()
+                writer.delete(name)
+                del live[name]
+            writer.commit()
+    updated = weft.open(folder / "updated")
+    rebuilt = weft.build(folder / "rebuilt", ids=list(live), text=list(live.values()), schema=schema)
+    assert updated.ids().tolist() == list(live)
+    assert updated.search(text=query).to_list() == rebuilt.search(text=query).to_list()
+
+
 def test_analysis() -> None:
     assert analyze("The ﬁne FOXES can't", "english", False) == ["the", "fine", "fox", "can't"]
     assert analyze("The ﬁne FOXES", "english", True) == ["fine", "fox"]

@@ -1,0 +1,502 @@
+//! A small deterministic history of an index — create, append, replace, delete, roll back, merge,
+//! collect — and a model that knows everything each of its generations must answer.
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use weft::index::{
+    AttributeKind, Batch, Document, Filter, Schema, Snapshot, SparseRows, SparseSchema, Value,
+    Values, Writer,
+};
+use weft::pool::Interrupt;
+use weft::sparse::{QuantizedQuery, Scale};
+use weft::storage::keys::{Key, KeyKind, Keys, OwnedKey};
+use weft::storage::manifest::{self, Manifest};
+use weft::storage::verify::verify;
+use weft::storage::vfs::Vfs;
+use weft::storage::vfs_sim::SimVfs;
+use weft::{Error, Result};
+
+/// A buffer of this size is flushed by every `add`.
+pub const SMALL: u64 = 1;
+pub const LARGE: u64 = 1 << 30;
+const MAX_WEIGHT: f32 = 4.0;
+const TERMS: i64 = 61;
+const FILTER: &str = "lang = 'en' and year >= 2005";
+
+pub fn schema() -> Schema {
+    let attributes = [
+        ("lang", AttributeKind::Keyword),
+        ("size", AttributeKind::Float64),
+        ("year", AttributeKind::Int64),
+    ];
+    Schema {
+        ids: KeyKind::Str,
+        sparse: Some(SparseSchema {
+            terms: KeyKind::Int,
+            max_weight: Some(MAX_WEIGHT),
+            bm25: None,
+        }),
+        attributes: attributes
+            .map(|(name, kind)| (name.to_owned(), kind))
+            .into(),
+    }
+}
+
+/// What document `number` holds after it was added for the `version`th time.
+#[derive(Clone, Debug)]
+pub struct Doc {
+    pub id: String,
+    pub terms: BTreeMap<i64, f32>,
+    pub lang: Option<&'static str>,
+    pub size: Option<f64>,
+    pub year: Option<i64>,
+}
+
+impl Doc {
+    pub fn new(number: i64, version: i64) -> Self {
+        let weight = |i: i64| 0.05 + ((number * 31 + version * 17 + i * 7) % 79) as f32 / 20.0;
+        let term = |i: i64| (number * 5 + version + i * i) % TERMS;
+        let attribute = |period: i64| (number + version) % period != 0;
+        Self {
+            id: format!("doc-{number}"),
+            terms: (0..1 + number % 12).map(|i| (term(i), weight(i))).collect(),
+            lang: attribute(5).then(|| ["de", "en", "fr"][(number % 3) as usize]),
+            size: attribute(7).then_some(number as f64 / 8.0),
+            year: attribute(4).then_some(2000 + number % 10),
+        }
+    }
+}
+
+pub fn docs(numbers: impl IntoIterator<Item = i64>, version: i64) -> Vec<Doc> {
+    numbers
+        .into_iter()
+        .map(|number| Doc::new(number, version))
+        .collect()
+}
+
+pub fn ids(numbers: impl IntoIterator<Item = i64>) -> Vec<String> {
+    numbers
+        .into_iter()
+        .map(|number| format!("doc-{number}"))
+        .collect()
+}
+
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Opens the writer, anew where there is one.
+    Open {
+        memory_limit: u64,
+    },
+    Add(Vec<Doc>),
+    Delete(Vec<String>),
+    Rollback,
+    /// Publishes a generation, as every commit and merge of the history does.
+    Commit,
+    Merge(usize),
+}
+
+pub fn history() -> Vec<Step> {
+    use Step::*;
+    let mut steps = vec![
+        Open {
+            memory_limit: LARGE,
+        },
+        Add(docs(0..40, 0)),
+        Commit,
+        Add(docs(40..60, 0)),
+        Add(docs(10..20, 1)),
+        Commit,
+        Delete(ids((0..60).step_by(7))),
+        Commit,
+        // Segments flushed before the commit; one that is never published; a document twice.
+        Open {
+            memory_limit: SMALL,
+        },
+        Add(docs(60..80, 0)),
+        Add(docs([60, 61, 3], 1)),
+        Delete(ids([62, 4])),
+        Commit,
+        Add(docs(80..90, 0)),
+        Delete(ids(20..30)),
+        Rollback,
+        Add(docs(84..88, 2)),
+        Commit,
+        Merge(2),
+    ];
+    // Enough small segments that commits merge, and one that dies out.
+    for number in 100..109 {
+        steps.extend([Add(docs([number, number + 20, number - 90], 3)), Commit]);
+    }
+    let rest = [
+        Delete(ids([108, 128, 18])),
+        Commit,
+        Open {
+            memory_limit: LARGE,
+        },
+        Merge(1),
+        Delete(ids(100..105)),
+        Add(docs(200..210, 0)),
+        Commit,
+    ];
+    steps.extend(rest);
+    steps
+}
+
+/// Does what the steps say; calls `published(generation)` after each commit and merge.
+pub fn run(vfs: &Arc<dyn Vfs>, steps: &[Step], mut published: impl FnMut(u64)) -> Result<()> {
+    let mut writer = None;
+    for step in steps {
+        if let Step::Open { memory_limit } = step {
+            drop(writer.take());
+            writer = Some(open(vfs, *memory_limit)?);
+        }
+        let writer = writer.as_mut().expect("a history starts with Open");
+        if let Some(generation) = apply(writer, step)? {
+            published(generation);
+        }
+    }
+    Ok(())
+}
+
+pub fn open(vfs: &Arc<dyn Vfs>, memory_limit: u64) -> Result<Writer> {
+    Writer::open(
+        vfs.clone(),
+        Some(schema()),
+        memory_limit,
+        Interrupt::never(),
+    )
+}
+
+/// Returns the generation that the step published.
+pub fn apply(writer: &mut Writer, step: &Step) -> Result<Option<u64>> {
+    match step {
+        Step::Open { .. } => Ok(None),
+        Step::Add(docs) => add(writer, docs).map(|()| None),
+        Step::Delete(ids) => {
+            let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+            writer.delete(&Keys::Str(&ids)).map(|_| None)
+        }
+        Step::Rollback => writer.rollback().map(|()| None),
+        Step::Commit => writer.commit().map(Some),
+        Step::Merge(max_segments) => writer.merge(*max_segments).map(Some),
+    }
+}
+
+pub fn add(writer: &mut Writer, docs: &[Doc]) -> Result<()> {
+    let ids: Vec<&str> = docs.iter().map(|doc| doc.id.as_str()).collect();
+    let mut indptr = vec![0];
+    let (mut terms, mut weights) = (vec![], vec![]);
+    for doc in docs {
+        terms.extend(doc.terms.keys());
+        weights.extend(doc.terms.values());
+        indptr.push(terms.len() as i64);
+    }
+    let langs = docs.iter().map(|doc| doc.lang.map(str::to_owned)).collect();
+    let years = docs.iter().map(|doc| doc.year).collect();
+    let sizes = docs.iter().map(|doc| doc.size).collect();
+    writer.add(&Batch {
+        ids: Keys::Str(&ids),
+        sparse: Some(SparseRows {
+            indptr: &indptr,
+            terms: Keys::Int(&terms),
+            weights: &weights,
+        }),
+        text: None,
+        attributes: vec![
+            ("lang".into(), Values::Keyword(langs)),
+            ("year".into(), Values::Int64(years)),
+            ("size".into(), Values::Float64(sizes)),
+        ],
+    })
+}
+
+/// Everything that an index says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Answers {
+    ids: Vec<String>,
+    /// As JSON.
+    documents: Vec<String>,
+    /// Ids and scores, for each query and each way to restrict it.
+    hits: Vec<Vec<(String, f32)>>,
+    document_frequencies: Vec<u64>,
+}
+
+type Query = &'static [(i64, f32)];
+const QUERIES: [Query; 3] = [
+    &[(7, 1.0)],
+    &[(0, 0.5), (3, 2.0), (7, 1.25), (12, 0.01), (60, 3.0)],
+    &[(TERMS + 1, 1.0)],
+];
+const SUBSET: [&str; 4] = ["doc-3", "doc-60", "doc-11", "nobody"];
+
+/// The documents of a generation in insertion order.
+#[derive(Clone, Default)]
+pub struct Model {
+    docs: Vec<Doc>,
+}
+
+impl Model {
+    pub fn apply(&mut self, step: &Step) {
+        match step {
+            Step::Add(docs) => {
+                let new: BTreeSet<_> = docs.iter().map(|doc| &doc.id).collect();
+                self.docs.retain(|doc| !new.contains(&doc.id));
+                self.docs.extend_from_slice(docs);
+            }
+            Step::Delete(ids) => self.docs.retain(|doc| !ids.contains(&doc.id)),
+            _ => (),
+        }
+    }
+
+    pub fn answers(&self) -> Answers {
+        let hits = QUERIES.iter().flat_map(|query| {
+            let english = |doc: &Doc| doc.lang == Some("en") && doc.year >= Some(2005);
+            let chosen = |doc: &Doc| SUBSET.contains(&doc.id.as_str());
+            [
+                self.search(query, 5, |_| true),
+                self.search(query, 1000, |_| true),
+                self.search(query, 10, english),
+                self.search(query, 10, chosen),
+            ]
+        });
+        let has = |term| {
+            self.docs
+                .iter()
+                .filter(|doc| doc.terms.contains_key(&term))
+                .count()
+        };
+        Answers {
+            ids: self.docs.iter().map(|doc| doc.id.clone()).collect(),
+            documents: self.docs.iter().map(describe_expected).collect(),
+            hits: hits.collect(),
+            document_frequencies: (0..TERMS).map(|term| has(term) as u64).collect(),
+        }
+    }
+
+    /// The definition of a search: every document scored, sorted, cut.
+    fn search(&self, query: Query, k: usize, wanted: impl Fn(&Doc) -> bool) -> Vec<(String, f32)> {
+        let scale = Scale::new(MAX_WEIGHT);
+        let weights: Vec<f32> = query.iter().map(|(_, weight)| *weight).collect();
+        let quantized = QuantizedQuery::new(&weights, scale).unwrap();
+        let score = |doc: &Doc| {
+            let terms = query.iter().zip(&quantized.weights);
+            let product = |((term, _), weight): (&(i64, f32), &u32)| {
+                doc.terms
+                    .get(term)
+                    .map_or(0, |w| weight * u32::from(scale.impact(*w)))
+            };
+            terms.map(product).sum::<u32>()
+        };
+        let docs = self.docs.iter().filter(|doc| wanted(doc));
+        let mut scored: Vec<_> = docs.map(|doc| (score(doc), doc)).collect();
+        scored.retain(|(score, _)| *score > 0);
+        scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
+        scored.truncate(k);
+        let hit = |(score, doc): (u32, &Doc)| (doc.id.clone(), quantized.score(score));
+        scored.into_iter().map(hit).collect()
+    }
+}
+
+fn describe_expected(doc: &Doc) -> String {
+    let scale = Scale::new(MAX_WEIGHT);
+    let stored =
+        |(term, weight): (&i64, &f32)| (Key::Int(*term), scale.weight(scale.impact(*weight)));
+    describe(&Document {
+        attributes: vec![
+            ("lang", doc.lang.map(Value::Keyword)),
+            ("size", doc.size.map(Value::Float64)),
+            ("year", doc.year.map(Value::Int64)),
+        ],
+        sparse: Some(doc.terms.iter().map(stored).collect()),
+    })
+}
+
+/// All that is kept of a document, as JSON.
+pub fn describe(document: &Document<'_>) -> String {
+    let attribute = |(name, value): &(&str, Option<Value<'_>>)| {
+        let value = match value {
+            Some(Value::Keyword(word)) => json!(word),
+            Some(Value::Int64(number)) => json!(number),
+            Some(Value::Float64(number)) => json!(number),
+            None => json!(null),
+        };
+        json!([name, value])
+    };
+    let term = |(term, weight): &(Key<'_>, f32)| json!([text_of(term), weight]);
+    let sparse = document.sparse.iter().flatten().map(term);
+    json!({
+        "attributes": document.attributes.iter().map(attribute).collect::<Vec<_>>(),
+        "sparse": sparse.collect::<Vec<_>>(),
+    })
+    .to_string()
+}
+
+/// Everything that a snapshot answers. An error of any part is the error of the whole.
+pub fn answers(snapshot: &Snapshot) -> Result<Answers> {
+    let keys = snapshot.ids().collect::<Result<Vec<_>>>()?;
+    let documents = keys
+        .iter()
+        .map(|id| snapshot.get(*id).map(|document| describe(&document)));
+    let hits = QUERIES
+        .iter()
+        .map(|query| search(snapshot, query))
+        .collect::<Result<Vec<_>>>()?;
+    let frequency = |term| snapshot.document_frequency(&OwnedKey::Int(term));
+    Ok(Answers {
+        ids: keys.iter().map(text_of).collect(),
+        documents: documents.collect::<Result<_>>()?,
+        hits: hits.into_iter().flatten().collect(),
+        document_frequencies: (0..TERMS).map(frequency).collect::<Result<_>>()?,
+    })
+}
+
+pub fn text_of(key: &Key<'_>) -> String {
+    match key {
+        Key::Str(text) => (*text).to_owned(),
+        Key::Int(value) => value.to_string(),
+    }
+}
+
+fn search(snapshot: &Snapshot, query: Query) -> Result<Vec<Vec<(String, f32)>>> {
+    let (terms, weights): (Vec<i64>, Vec<f32>) = query.iter().copied().unzip();
+    let queries = snapshot.vector_queries(&SparseRows {
+        indptr: &[0, terms.len() as i64],
+        terms: Keys::Int(&terms),
+        weights: &weights,
+    })?;
+    let all = Filter::default();
+    let english = Filter {
+        expression: Some(FILTER),
+        ..Filter::default()
+    };
+    let chosen = Filter {
+        subset: Some(Keys::Str(&SUBSET)),
+        ..Filter::default()
+    };
+    let ways = [(5, &all), (1000, &all), (10, &english), (10, &chosen)];
+    let search = |(k, filter): (usize, &Filter<'_>)| {
+        let hits = snapshot.search(&queries, k, filter, 1)?;
+        let name = |hit: &weft::index::Hit| Ok((text_of(&snapshot.id(*hit)?), hit.score));
+        hits[0].iter().map(name).collect()
+    };
+    ways.into_iter().map(search).collect()
+}
+
+/// What every generation of a history must answer; none exists as number 0.
+pub struct Expected {
+    generations: Vec<Model>,
+    answers: Vec<Answers>,
+}
+
+impl Expected {
+    pub fn of(steps: &[Step]) -> Self {
+        let mut model = Model::default();
+        let mut generations = vec![model.clone()];
+        for step in steps {
+            match step {
+                Step::Rollback => model = generations[generations.len() - 1].clone(),
+                Step::Commit | Step::Merge(_) => generations.push(model.clone()),
+                step => model.apply(step),
+            }
+        }
+        Self {
+            answers: generations.iter().map(Model::answers).collect(),
+            generations,
+        }
+    }
+
+    pub fn last(&self) -> u64 {
+        self.generations.len() as u64 - 1
+    }
+
+    /// Opens and verifies what the directory holds and compares all of it with the model of exactly
+    /// that generation, which is returned; 0 where there is no index.
+    pub fn check(&self, vfs: &dyn Vfs) -> u64 {
+        let snapshot = match Snapshot::open(vfs) {
+            Ok(snapshot) => snapshot,
+            Err(Error::NotFound(_)) => return 0,
+            Err(error) => panic!("open: {error}"),
+        };
+        let generation = snapshot.generation();
+        let verified = verify(vfs).unwrap_or_else(|error| panic!("verify: {error}"));
+        assert_eq!(verified.generation, generation);
+        let found = answers(&snapshot).unwrap_or_else(|error| panic!("read: {error}"));
+        let expected = &self.answers[generation as usize];
+        assert_eq!(snapshot.len(), expected.ids.len() as u64);
+        assert!(
+            found == *expected,
+            "generation {generation} differs:\n{found:?}\n{expected:?}"
+        );
+        generation
+    }
+
+    /// A new writer finds `generation`, adds to it, commits, and leaves no file that is not needed.
+    pub fn go_on(&self, vfs: &Arc<dyn Vfs>, generation: u64) {
+        let mut writer = open(vfs, LARGE).unwrap_or_else(|error| panic!("open writer: {error}"));
+        assert_eq!(writer.generation(), generation);
+        let step = Step::Add(docs([1000, 1001, 7], 9));
+        apply(&mut writer, &step).unwrap_or_else(|error| panic!("add: {error}"));
+        let next = writer
+            .commit()
+            .unwrap_or_else(|error| panic!("commit: {error}"));
+        assert_eq!(next, generation + 1);
+        let mut model = self.generations[generation as usize].clone();
+        model.apply(&step);
+        self.check_against(&**vfs, next, &model);
+        drop(writer);
+        check_files(&**vfs);
+    }
+
+    fn check_against(&self, vfs: &dyn Vfs, generation: u64, model: &Model) {
+        let snapshot = Snapshot::open(vfs).unwrap_or_else(|error| panic!("open: {error}"));
+        assert_eq!(snapshot.generation(), generation);
+        let found = answers(&snapshot).unwrap_or_else(|error| panic!("read: {error}"));
+        assert!(found == model.answers(), "generation {generation} differs");
+        verify(vfs).unwrap_or_else(|error| panic!("verify: {error}"));
+    }
+}
+
+/// The directory holds the newest generation and the lock, and nothing else.
+pub fn check_files(vfs: &dyn Vfs) {
+    let generation = manifest::latest(vfs).unwrap().expect("a generation");
+    let manifest: Manifest<IgnoredAny> = manifest::read(vfs, generation).unwrap();
+    let mut expected = BTreeSet::from(["LOCK".to_owned(), manifest::name_of(generation)]);
+    expected.extend(manifest.files.into_iter().map(|file| file.name));
+    let found = BTreeSet::from_iter(vfs.list().unwrap());
+    assert_eq!(
+        found, expected,
+        "files that no generation needs, or too few"
+    );
+}
+
+/// Numbers of operations after which a crash can differ from one before.
+pub fn moments(vfs: &SimVfs, from: usize) -> Vec<usize> {
+    let operations = vfs.operations();
+    let changes = (from..operations.len()).filter(|&last| operations[last].kind.changes_disk());
+    std::iter::once(from)
+        .chain(changes.map(|last| last + 1))
+        .collect()
+}
+
+/// The newest generation in the directory, whole or not; 0 where there is none.
+pub fn generation_of(vfs: &dyn Vfs) -> u64 {
+    manifest::latest(vfs).unwrap().unwrap_or(0)
+}
+
+/// Runs tests by the million on two threads: `work(part, parts)`.
+pub fn on_two_threads<T: Send>(work: impl Fn(usize, usize) -> T + Sync) -> [T; 2] {
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| work(1, 2));
+        [work(0, 2), other.join().unwrap()]
+    })
+}
+
+/// True when the slow, complete form of a test is wanted.
+pub fn exhaustive() -> bool {
+    std::env::var_os("WEFT_EXHAUSTIVE").is_some()
+}
