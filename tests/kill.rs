@@ -74,6 +74,9 @@ fn steps() -> Vec<Step> {
         Step::Rollback,
         Step::Add(docs(60..65, 0)),
         Step::Commit,
+        Step::Add(docs(65..70, 0)),
+        Step::Delete(ids([60])),
+        Step::Commit,
     ]
 }
 
@@ -96,6 +99,7 @@ fn work(directory: &Path, ledger: &Path) {
 fn strace_works() -> bool {
     let traced = Command::new("strace")
         .args(["-f", "-o", "/dev/null", "true"])
+        .stderr(Stdio::null())
         .status();
     traced.is_ok_and(|status| status.success())
 }
@@ -182,8 +186,9 @@ fn kill_at_every_call() -> ExitCode {
         let first = whole.moments(call).next().map_or(1, |(_, number)| number);
         passes(call, first, || interrupt(call, first, &expected))
     });
-    let passed = passed[0] + passed[1] + interrupted.count();
-    let failed = moments.len() + INTERRUPTIBLE.len() - passed;
+    let parent = usize::from(passes("fsync", 1, parent_is_synced));
+    let passed = passed[0] + passed[1] + interrupted.count() + parent;
+    let failed = moments.len() + INTERRUPTIBLE.len() + 1 - passed;
     println!("kill at every call: {passed} passed, {failed} failed");
     assert!(moments.len() >= 200, "too few calls");
     match failed {
@@ -226,4 +231,22 @@ fn interrupt(call: &str, first: usize, expected: &Expected) {
     let status = scene.run(&["-e", &format!("trace={call}"), "-e", &inject]);
     assert!(status.success(), "an interrupted {call} shows: {status}");
     assert_eq!(expected.check(&*scene.index()), expected.last());
+}
+
+/// A process killed right after making the directory leaves it empty and its name uncertain. The next one
+/// must sync the parent before its first commit returns.
+fn parent_is_synced() {
+    let scene = Scene::new();
+    fs::create_dir(scene.path("index")).unwrap();
+    assert!(scene.run(&["-y", "-e", "trace=fsync,write"]).success());
+    let trace = fs::read_to_string(scene.path("trace")).unwrap();
+    let parent = scene.folder.path().canonicalize().unwrap();
+    let synced = trace.lines().position(|line| {
+        line.contains("fsync(") && line.contains(&format!("<{}>", parent.display()))
+    });
+    let committed = trace.lines().position(|line| line.contains("/ledger>"));
+    assert!(
+        synced.is_some() && synced < committed,
+        "the parent is not synced"
+    );
 }

@@ -37,6 +37,8 @@ pub struct Writer {
     published: Vec<FileEntry>,
     /// Files of generations before it that a dead writer has left; they go once the next is durable.
     predecessors: Vec<String>,
+    /// False as long as nobody knows whether the newest generation would survive a power loss.
+    durable: bool,
     pub(super) schema: Schema,
     analyzer: Option<Analyzer>,
     pub(super) scale: Option<Scale>,
@@ -62,18 +64,14 @@ impl Writer {
         if let Some(schema) = &schema {
             schema.validate()?;
         }
-        let exists = manifest::latest(&*vfs)?.is_some();
-        if schema.is_none() && !exists {
-            let directory = vfs.path("");
-            return Err(Error::NotFound(format!(
-                "{}: no index here; pass a schema to make one",
-                directory.display()
-            )));
+        if schema.is_none() && manifest::latest(&*vfs)?.is_none() {
+            return Err(no_index(&*vfs));
         }
         let lock = commit::lock(&*vfs)?;
-        let state = match manifest::latest(&*vfs)? {
-            Some(generation) => State::read(&*vfs, generation)?,
-            None => State::new(schema.clone().unwrap_or_else(|| unreachable!()))?,
+        let state = match (manifest::latest(&*vfs)?, &schema) {
+            (Some(generation), _) => State::read(&*vfs, generation)?,
+            (None, Some(schema)) => State::new(schema.clone())?,
+            (None, None) => return Err(no_index(&*vfs)),
         };
         let predecessors = commit::predecessors(&*vfs, state.generation)?;
         if let Some(schema) = schema.filter(|schema| *schema != state.schema) {
@@ -93,6 +91,7 @@ impl Writer {
             published: state.files,
             changed: state.generation == 0 || !predecessors.is_empty(),
             predecessors,
+            durable: false,
             schema: state.schema,
             scale: state.scale,
             next_segment: state.next_segment,
@@ -230,10 +229,19 @@ impl Writer {
     fn try_commit(&mut self) -> Result<u64> {
         self.write_segment()?;
         if !self.changed {
-            return Ok(self.generation);
+            return self.settle();
         }
         self.merge_by_tiers()?;
         self.publish()
+    }
+
+    /// Without changes, a commit still promises that the newest generation is durable.
+    fn settle(&mut self) -> Result<u64> {
+        if !self.durable {
+            commit::sync_directory(&*self.vfs)?;
+            self.durable = true;
+        }
+        Ok(self.generation)
     }
 
     fn publish(&mut self) -> Result<u64> {
@@ -245,6 +253,7 @@ impl Writer {
         self.generation = generation;
         self.published = manifest.files;
         self.predecessors.clear();
+        self.durable = true;
         self.changed = false;
         self.collect();
         Ok(generation)
@@ -319,7 +328,7 @@ impl Writer {
             .and_then(|()| self.merge_down_to(max_segments));
         let published = merged.and_then(|()| match self.changed {
             true => self.publish(),
-            false => Ok(self.generation),
+            false => self.settle(),
         });
         self.poison_after(published)
     }
@@ -436,6 +445,14 @@ impl Writer {
         }
         result
     }
+}
+
+fn no_index(vfs: &dyn Vfs) -> Error {
+    let directory = vfs.path("");
+    Error::NotFound(format!(
+        "{}: no index here; pass a schema to make one",
+        directory.display()
+    ))
 }
 
 /// Where the step that begins with row `start` ends.

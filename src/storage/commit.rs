@@ -14,10 +14,12 @@ use crate::error::{Error, IoContext, Result};
 
 const LOCK: &str = "LOCK";
 
-/// The right to write to the directory, which is made if it is not there.
+/// The right to write to the directory, which is made for a new index.
 pub fn lock(vfs: &dyn Vfs) -> Result<LockGuard> {
     let path = vfs.path(LOCK);
-    vfs.create_directory().at("create", &vfs.path(""))?;
+    if manifest::latest(vfs)?.is_none() {
+        vfs.create_directory().at("create", &vfs.path(""))?;
+    }
     match vfs.try_lock(LOCK).at("lock", &path)? {
         Some(guard) => Ok(guard),
         None => Err(Error::Locked { path: vfs.path("") }),
@@ -29,16 +31,20 @@ pub fn lock(vfs: &dyn Vfs) -> Result<LockGuard> {
 /// is found afterwards, whole.
 pub fn publish<C: Serialize>(vfs: &dyn Vfs, manifest: &Manifest<C>) -> Result<()> {
     let bytes = manifest::encode(manifest)?;
-    let directory = vfs.path("");
     let temporary = vfs.path(manifest::TEMPORARY);
-    vfs.sync_directory().at("sync", &directory)?;
+    sync_directory(vfs)?;
     let mut file = vfs.create(manifest::TEMPORARY).at("create", &temporary)?;
     file.write_all(&bytes).at("write", &temporary)?;
     file.sync().at("sync", &temporary)?;
     let name = manifest::name_of(manifest.generation);
     vfs.rename(manifest::TEMPORARY, &name)
         .at("rename", &temporary)?;
-    vfs.sync_directory().at("sync", &directory)
+    sync_directory(vfs)
+}
+
+/// Returns when all names in the directory survive a power loss.
+pub fn sync_directory(vfs: &dyn Vfs) -> Result<()> {
+    vfs.sync_directory().at("sync", &vfs.path(""))
 }
 
 /// Removes files of the index that are not in `keep`; others are not touched. A file that cannot be

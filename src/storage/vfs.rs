@@ -20,7 +20,7 @@ pub trait VfsFile: io::Write + Send {
 pub trait Vfs: Send + Sync {
     /// Path of `name`, for messages.
     fn path(&self, name: &str) -> PathBuf;
-    /// Makes the directory itself, durably, if it is not there.
+    /// Makes the directory itself, if it is not there, and makes its name durable.
     fn create_directory(&self) -> io::Result<()>;
     /// Creates or empties `name`.
     fn create(&self, name: &str) -> io::Result<Box<dyn VfsFile>>;
@@ -84,10 +84,11 @@ impl Vfs for OsVfs {
     }
 
     fn create_directory(&self) -> io::Result<()> {
-        if self.root.is_dir() {
-            return Ok(());
+        match fs::create_dir(&self.root) {
+            Err(error) if !self.root.is_dir() => return Err(error),
+            // One that is there may come from a process killed before it could sync the parent.
+            _ => {}
         }
-        fs::create_dir(&self.root)?;
         let parent = match self.root.parent() {
             Some(parent) if parent != Path::new("") => parent,
             _ => Path::new("."),
