@@ -16,9 +16,12 @@ struct Pool {
 
 static POOL: Mutex<Option<Pool>> = Mutex::new(None);
 
+/// More threads are not started, whatever is asked for.
+const MOST_THREADS: usize = 256;
+
 /// Runs `work` in a pool of `threads` threads, 0 for one per processor. The last pool is kept.
 pub fn run<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> Result<R> {
-    Ok(pool(threads)?.install(work))
+    Ok(pool(threads.min(MOST_THREADS))?.install(work))
 }
 
 fn pool(threads: usize) -> Result<Arc<ThreadPool>> {

@@ -26,7 +26,7 @@ fn schema() -> Schema {
         ids: KeyKind::Int,
         sparse: Some(SparseSchema {
             terms: KeyKind::Int,
-            max_weight: Some(MAX_WEIGHT),
+            max_weight: Some(MAX_WEIGHT.into()),
             bm25: None,
         }),
         attributes: Default::default(),

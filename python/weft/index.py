@@ -99,7 +99,7 @@ class Index:
         subset : iterable of ids, or boolean array of shape (len(index),), optional
             The documents to search among; the mask follows the order of `ids`.
         num_threads : int
-            Threads to use; 0 for one on each core.
+            Threads to use, at most 256; 0 for one on each core.
 
         Returns
         -------

@@ -51,7 +51,7 @@ fn check_literal(attribute: &str, literal: &Literal, schema: &Schema) -> Result<
     }
     let kind = kind.name();
     Err(Error::InvalidInput(format!(
-        "where: {attribute} holds {kind} values and cannot be compared with {literal:?}"
+        "where: {attribute} holds {kind} values and cannot be compared with {literal}"
     )))
 }
 

@@ -17,6 +17,7 @@
 //! trees, which together keeps every expression below 2,000 levels. May import `error` alone.
 
 use crate::error::{Error, Result};
+use std::fmt;
 
 /// Longest text, in bytes.
 pub const MAX_BYTES: usize = 64 << 10;
@@ -59,6 +60,16 @@ pub enum Literal {
     Str(String),
     Int(i64),
     Float(f64),
+}
+
+impl fmt::Display for Literal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Literal::Str(text) => write!(f, "'{}'", text.replace('\'', "''")),
+            Literal::Int(value) => write!(f, "{value}"),
+            Literal::Float(value) => write!(f, "{value:?}"),
+        }
+    }
 }
 
 /// # Errors

@@ -27,7 +27,7 @@ pub struct SparseSchema {
     pub terms: KeyKind,
     /// The weight that the largest impact stands for; found from the first documents when `None`.
     #[serde(default)]
-    pub max_weight: Option<f32>,
+    pub max_weight: Option<f64>,
     /// How text becomes terms and weights; vectors are given when `None`.
     #[serde(default)]
     pub bm25: Option<Bm25>,
@@ -85,11 +85,12 @@ impl Schema {
         let Some(sparse) = &self.sparse else {
             return Ok(());
         };
-        match sparse.max_weight {
-            Some(weight) if !(weight.is_finite() && weight > 0.0) => {
-                return invalid(format!("max_weight {weight}: use a positive finite number"));
-            }
-            _ => {}
+        if let Some(weight) = sparse.max_weight
+            && !((weight as f32).is_finite() && weight as f32 > 0.0)
+        {
+            return invalid(format!(
+                "max_weight {weight}: use a positive number below 3.4e38"
+            ));
         }
         match &sparse.bm25 {
             Some(_) if sparse.terms != KeyKind::Str => {

@@ -387,11 +387,10 @@ impl Writer {
     }
 
     fn first_scale(&self) -> Scale {
-        let given = self
-            .schema
-            .sparse
-            .as_ref()
-            .and_then(|sparse| sparse.max_weight);
+        let sparse = self.schema.sparse.as_ref();
+        let given = sparse
+            .and_then(|sparse| sparse.max_weight)
+            .map(|weight| weight as f32);
         match given.or(self.schema.bm25().map(|bm25| bm25.max_weight())) {
             Some(weight) => Scale::new(weight),
             None => self.buffer.sparse.observed_scale(),

@@ -18,7 +18,7 @@ pub trait VfsFile: io::Write + Send {
 /// One directory. Names are plain file names. A created or renamed name survives a power loss only
 /// after `sync_directory`.
 pub trait Vfs: Send + Sync {
-    /// Path of `name`, for messages.
+    /// Path of `name`, or of the directory for an empty one, for messages.
     fn path(&self, name: &str) -> PathBuf;
     /// Makes the directory itself, if it is not there, and makes its name durable.
     fn create_directory(&self) -> io::Result<()>;
@@ -80,7 +80,10 @@ impl VfsFile for File {
 
 impl Vfs for OsVfs {
     fn path(&self, name: &str) -> PathBuf {
-        self.root.join(name)
+        match name {
+            "" => self.root.clone(),
+            name => self.root.join(name),
+        }
     }
 
     fn create_directory(&self) -> io::Result<()> {

@@ -38,7 +38,7 @@ pub fn schema() -> Schema {
         ids: KeyKind::Str,
         sparse: Some(SparseSchema {
             terms: KeyKind::Int,
-            max_weight: Some(MAX_WEIGHT),
+            max_weight: Some(MAX_WEIGHT.into()),
             bm25: None,
         }),
         attributes: attributes

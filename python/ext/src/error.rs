@@ -30,7 +30,10 @@ fn to_exception(py: Python<'_>, error: Error) -> PyErr {
             path,
             source,
         } => {
-            let message = format!("cannot {operation}: {source}");
+            let reason = source.to_string();
+            // Python adds the number itself.
+            let reason = reason.split(" (os error").next().unwrap_or_default();
+            let message = format!("cannot {operation}: {reason}");
             let path = path.to_string_lossy().into_owned();
             instance(
                 py,

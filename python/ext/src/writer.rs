@@ -165,8 +165,12 @@ fn values(
     kind: Option<AttributeKind>,
     items: &[Bound<'_, PyAny>],
 ) -> PyResult<Values> {
+    let Some(kind) = kind else {
+        // The core says that there is no such attribute.
+        return Ok(Values::Keyword(vec![None; items.len()]));
+    };
     let refuse = |row: usize| {
-        let kind = kind.unwrap_or(AttributeKind::Keyword).name();
+        let kind = kind.name();
         let value = items[row]
             .repr()
             .map(|text| text.to_string())
@@ -179,14 +183,14 @@ fn values(
         )
     };
     Ok(match kind {
-        Some(AttributeKind::Int64) => Values::Int64(column(items, refuse, |item| {
+        AttributeKind::Int64 => Values::Int64(column(items, refuse, |item| {
             item.is_instance_of::<PyInt>() && !item.is_instance_of::<PyBool>()
         })?),
-        Some(AttributeKind::Float64) => Values::Float64(column(items, refuse, |item| {
+        AttributeKind::Float64 => Values::Float64(column(items, refuse, |item| {
             let number = item.is_instance_of::<PyFloat>() || item.is_instance_of::<PyInt>();
             number && !item.is_instance_of::<PyBool>()
         })?),
-        _ => Values::Keyword(column(items, refuse, |item| {
+        AttributeKind::Keyword => Values::Keyword(column(items, refuse, |item| {
             item.is_instance_of::<PyString>()
         })?),
     })

@@ -20,10 +20,10 @@ fn print(expr: &Expr) -> String {
                 Operator::Greater => ">",
                 Operator::GreaterOrEqual => ">=",
             };
-            format!("{}{operator}{}", quoted(attribute, '`'), literal(value))
+            format!("{}{operator}{}", quoted(attribute, '`'), value)
         }
         Expr::In { attribute, values } => {
-            let values: Vec<_> = values.iter().map(literal).collect();
+            let values: Vec<_> = values.iter().map(Literal::to_string).collect();
             format!("{} IN ({})", quoted(attribute, '`'), values.join(", "))
         }
         Expr::IsNull { attribute } => format!("{} Is Null", quoted(attribute, '`')),
@@ -36,14 +36,6 @@ fn print(expr: &Expr) -> String {
 fn quoted(text: &str, quote: char) -> String {
     let doubled = text.replace(quote, &format!("{quote}{quote}"));
     format!("{quote}{doubled}{quote}")
-}
-
-fn literal(value: &Literal) -> String {
-    match value {
-        Literal::Str(text) => quoted(text, '\''),
-        Literal::Int(int) => int.to_string(),
-        Literal::Float(float) => format!("{float:?}"),
-    }
 }
 
 fn any_literal() -> impl Strategy<Value = Literal> {
