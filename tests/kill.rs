@@ -2,7 +2,7 @@
 //! on. The binary runs itself under `strace`, which kills it at the Nth call of each kind while it works
 //! through a history on a real directory; what had been committed by then is in a ledger outside the
 //! index. A second pass interrupts the calls that the system may interrupt, which must not show.
-//! `WEFT_EXHAUSTIVE=1` takes a longer history. Skipped where there is no `strace`.
+//! `WEFT_EXHAUSTIVE=1` takes a long history. Skipped where there is no `strace`.
 
 mod common;
 
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
 /// Create, append, replace, delete, flush, merge and collect.
 fn steps() -> Vec<Step> {
     if exhaustive() {
-        return history();
+        return [history(), history()].concat();
     }
     vec![
         Step::Open {
