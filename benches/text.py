@@ -1,6 +1,6 @@
 """Builds a BM25 index from a BEIR folder and measures it: build rate, memory, bytes, opening, search.
 
-    python benches/text.py FOLDER [--memory-limit 256MiB] [--fields text] [--peer]
+    python benches/text.py FOLDER [--memory-limit 256MiB] [--fields text] [--copies 1] [--peer]
 
 The build runs in a process of its own, so that its peak memory is its own. `--peer` runs bm25s (`pip install bm25s
 PyStemmer`) on the same texts and queries, one query at a time on one thread, in turn with weft.
@@ -32,24 +32,25 @@ def text_of(document: dict[str, Any], fields: list[str]) -> str:
     return " ".join(document.get(field) or "" for field in fields)
 
 
-def batches(folder: Path, fields: list[str]) -> Iterator[tuple[list[str], list[str]]]:
+def batches(folder: Path, fields: list[str], copies: int) -> Iterator[tuple[list[str], list[str]]]:
     ids: list[str] = []
     texts: list[str] = []
-    for document in read(folder / "corpus.jsonl"):
-        ids.append(document["_id"])
-        texts.append(text_of(document, fields))
-        if len(ids) == BATCH:
-            yield ids, texts
-            ids, texts = [], []
+    for copy in range(copies):
+        for document in read(folder / "corpus.jsonl"):
+            ids.append(f"{copy}-{document['_id']}")
+            texts.append(text_of(document, fields))
+            if len(ids) == BATCH:
+                yield ids, texts
+                ids, texts = [], []
     yield ids, texts
 
 
-def build(folder: Path, fields: list[str], index: str, memory_limit: str) -> dict[str, float]:
+def build(folder: Path, fields: list[str], copies: int, index: str, memory_limit: str) -> dict[str, float]:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     documents = 0
     start = time.perf_counter()
     with weft.Writer(index, weft.Schema(sparse=weft.Bm25()), memory_limit=memory_limit) as writer:
-        for ids, texts in batches(folder, fields):
+        for ids, texts in batches(folder, fields, copies):
             writer.add(ids, text=texts)
             documents += len(ids)
     seconds = time.perf_counter() - start
@@ -102,6 +103,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--memory-limit", default="256MiB")
     parser.add_argument("--fields", nargs="+", default=["text"])
+    parser.add_argument("--copies", type=int, default=1, help="index every document so many times")
     parser.add_argument("--passes", type=int, default=15)
     parser.add_argument("--peer", action="store_true")
     arguments = parser.parse_args()
@@ -109,7 +111,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         path = str(Path(directory) / "index")
         with multiprocessing.get_context("spawn").Pool(1) as pool:
-            job = (arguments.folder, arguments.fields, path, arguments.memory_limit)
+            job = (arguments.folder, arguments.fields, arguments.copies, path, arguments.memory_limit)
             figures = pool.apply(build, job)
         figures["open_ms"] = round(statistics.median(milliseconds(weft.open, path) for _ in range(21)), 3)
         index = weft.open(path)
