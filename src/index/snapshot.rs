@@ -59,18 +59,7 @@ pub struct Document<'a> {
 impl Snapshot {
     /// Opens the newest generation.
     pub fn open(vfs: &dyn Vfs) -> Result<Self> {
-        loop {
-            let Some(generation) = manifest::latest(vfs)? else {
-                let directory = vfs.path("");
-                let message = format!("{}: no index here", directory.display());
-                return Err(Error::NotFound(message));
-            };
-            match Self::open_generation(vfs, generation) {
-                // A writer may have replaced the generation, and removed its files, meanwhile.
-                Err(error) if is_missing(&error) && manifest::latest(vfs)? != Some(generation) => {}
-                opened => return opened,
-            }
-        }
+        manifest::with_latest(vfs, |generation| Self::open_generation(vfs, generation))
     }
 
     fn open_generation(vfs: &dyn Vfs, generation: u64) -> Result<Self> {
@@ -312,8 +301,4 @@ impl Snapshot {
         let count = |segment: &Segment| segment.document_frequency(term.as_key()).map(u64::from);
         self.segments.iter().map(count).sum()
     }
-}
-
-fn is_missing(error: &Error) -> bool {
-    matches!(error, Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
 }

@@ -91,6 +91,26 @@ pub fn latest(vfs: &dyn Vfs) -> Result<Option<u64>> {
     }
 }
 
+/// Reads the newest generation with `read`, and starts again when a writer has replaced it, and removed
+/// files of it, meanwhile.
+pub fn with_latest<T>(vfs: &dyn Vfs, read: impl Fn(u64) -> Result<T>) -> Result<T> {
+    loop {
+        let Some(generation) = latest(vfs)? else {
+            let directory = vfs.path("");
+            let message = format!("{}: no index here", directory.display());
+            return Err(Error::NotFound(message));
+        };
+        match read(generation) {
+            Err(error) if is_missing(&error) && latest(vfs)? != Some(generation) => {}
+            done => return done,
+        }
+    }
+}
+
+fn is_missing(error: &Error) -> bool {
+    matches!(error, Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+}
+
 pub fn read<C: DeserializeOwned>(vfs: &dyn Vfs, generation: u64) -> Result<Manifest<C>> {
     let name = name_of(generation);
     let path = vfs.path(&name);

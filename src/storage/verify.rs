@@ -6,7 +6,7 @@ use serde::de::IgnoredAny;
 use super::manifest::{self, Manifest};
 use super::section::SectionFile;
 use super::vfs::Vfs;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// What a successful check has read.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -18,13 +18,10 @@ pub struct Verified {
 
 /// Reads everything; the error of the first damaged file, if there is one.
 pub fn verify(vfs: &dyn Vfs) -> Result<Verified> {
-    let Some(generation) = manifest::latest(vfs)? else {
-        let directory = vfs.path("");
-        return Err(Error::NotFound(format!(
-            "{}: no index here",
-            directory.display()
-        )));
-    };
+    manifest::with_latest(vfs, |generation| verify_generation(vfs, generation))
+}
+
+fn verify_generation(vfs: &dyn Vfs, generation: u64) -> Result<Verified> {
     let manifest: Manifest<IgnoredAny> = manifest::read(vfs, generation)?;
     let mut bytes = 0_u64;
     for entry in &manifest.files {
