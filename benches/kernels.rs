@@ -3,24 +3,43 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use weft::kernels::{self, Accumulators, WINDOW};
+use weft::kernels::{self, Impact, WINDOW};
 
-fn window() -> Box<Accumulators> {
-    vec![0; WINDOW]
-        .try_into()
-        .unwrap_or_else(|_| unreachable!())
+fn impact(place: usize) -> Impact {
+    Impact {
+        place: place as u16,
+        value: (place % 255) as u8 + 1,
+    }
+}
+
+/// The maxima of a query of 32 terms in the blocks of a window.
+fn add_maxima(c: &mut Criterion) {
+    let mut group = c.benchmark_group("add_maxima");
+    for blocks in [256, 1024, 8192] {
+        let maxima: Vec<Impact> = (0..blocks).map(impact).collect();
+        let rows = vec![(&maxima[..], 777); 32];
+        let mut bounds = vec![0; blocks];
+        group.throughput(Throughput::Elements((rows.len() * blocks) as u64));
+        let name = BenchmarkId::new(format!("{:?}", kernels::level()), blocks);
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                bounds.fill(0);
+                kernels::add_maxima(black_box(&mut bounds), &rows);
+            });
+        });
+    }
+    group.finish();
 }
 
 /// One posting list at several densities of a window.
 fn accumulate(c: &mut Criterion) {
     let mut group = c.benchmark_group("accumulate");
     for gap in [1, 4, 16, 64, 256] {
-        let documents: Vec<u16> = (0..WINDOW).step_by(gap).map(|d| d as u16).collect();
-        let impacts: Vec<u8> = documents.iter().map(|d| (d % 255) as u8 + 1).collect();
-        let mut scores = window();
-        group.throughput(Throughput::Elements(documents.len() as u64));
+        let postings: Vec<Impact> = (0..WINDOW).step_by(gap).map(impact).collect();
+        let mut scores = vec![0; WINDOW];
+        group.throughput(Throughput::Elements(postings.len() as u64));
         group.bench_function(BenchmarkId::new("gap", gap), |b| {
-            b.iter(|| kernels::accumulate(&mut scores, black_box(&documents), &impacts, 777));
+            b.iter(|| kernels::accumulate(&mut scores, black_box(&postings), 0, 777));
         });
     }
     group.finish();
@@ -30,7 +49,7 @@ fn accumulate(c: &mut Criterion) {
 fn drain_above(c: &mut Criterion) {
     let mut group = c.benchmark_group("drain_above");
     group.throughput(Throughput::Elements(WINDOW as u64));
-    let (mut scores, mut found) = (window(), Vec::new());
+    let (mut scores, mut found) = (vec![0; WINDOW], Vec::new());
     group.bench_function(format!("{:?}", kernels::level()), |b| {
         b.iter(|| {
             scores[9] = 5;
@@ -41,5 +60,5 @@ fn drain_above(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, accumulate, drain_above);
+criterion_group!(benches, accumulate, add_maxima, drain_above);
 criterion_main!(benches);

@@ -10,6 +10,7 @@ compile_error!("files are mapped as they are, so weft needs a little-endian proc
 
 pub mod error;
 pub mod index;
+pub mod interchange;
 pub mod kernels;
 pub mod pool;
 pub mod sparse;

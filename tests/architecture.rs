@@ -6,12 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module may import itself and those of the layers before its own.
-const LAYERS: [&[&str]; 6] = [
+const LAYERS: [&[&str]; 7] = [
     &["error"],
     &["topk", "pool"],
     &["kernels"],
     &["storage"],
     &["sparse", "text"],
+    &["interchange"],
     &["index"],
 ];
 const LINES: usize = 700;

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use common::{LARGE, Step, docs, ids, run};
 use serde::{Deserialize, Serialize};
 use weft::Result;
-use weft::index::{AttributeKind, Batch, Filter, Schema, Snapshot, SparseSchema, Values, Writer};
+use weft::index::{
+    AttributeKind, Batch, Filter, Options, Schema, Snapshot, SparseSchema, Values, Writer,
+};
 use weft::pool::Interrupt;
 use weft::storage::keys::{KeyKind, Keys};
 use weft::storage::verify::verify;
@@ -76,6 +78,8 @@ fn write_texts(vfs: Arc<dyn Vfs>) -> Result<()> {
             terms: KeyKind::Str,
             max_weight: None,
             bm25: Some(bm25),
+            block_size: 64,
+            reorder: true,
         }),
         attributes: [("lang".to_owned(), AttributeKind::Keyword)].into(),
     };
@@ -97,9 +101,15 @@ fn text_answers(snapshot: &Snapshot) -> Result<TextAnswers> {
         Ok((common::text_of(&id), common::describe(&snapshot.get(id)?)))
     };
     let queries = snapshot.text_queries(&["crossing threads", "WARP", "Kettfäden", "nothing"])?;
-    let found = snapshot.search(&queries, 3, &Filter::default(), 1)?;
+    let options = Options {
+        k: 3,
+        ..Options::default()
+    };
+    let found = snapshot.search(&queries, &Filter::default(), &options)?;
     let name = |hit: &weft::index::Hit| Ok((common::text_of(&snapshot.id(*hit)?), hit.score));
-    let hits = found.iter().map(|hits| hits.iter().map(name).collect());
+    let hits = found
+        .iter()
+        .map(|answer| answer.hits.iter().map(name).collect());
     Ok(TextAnswers {
         documents: snapshot.ids().map(describe).collect::<Result<_>>()?,
         hits: hits.collect::<Result<_>>()?,

@@ -1,213 +1,133 @@
-//! P7: search equals scoring every document one by one, bit for bit, ties included; and equals itself
-//! however the documents lie in segments, on any number of threads, after saving and opening again.
+//! P7: search equals scoring every document one by one, bit for bit, ties included, in every plan; and
+//! equals itself however the documents lie in blocks, windows and segments, in whatever order, on any
+//! number of threads, after saving and opening again. `WEFT_EXHAUSTIVE=1` tries more than 100,000 queries.
 
-use std::sync::Arc;
+#[path = "common/vectors.rs"]
+mod vectors;
+
+use std::cell::Cell;
 
 use proptest::prelude::*;
-use weft::index::{Batch, Filter, Schema, Snapshot, SparseRows, SparseSchema, Writer};
-use weft::pool::Interrupt;
-use weft::storage::keys::{Key, KeyKind, Keys};
-use weft::storage::vfs_sim::SimVfs;
+use vectors::*;
+use weft::index::{Filter, Options};
 
-type Row = Vec<(i64, f32)>;
-
-/// Random indexes that each property is tried on.
-fn cases() -> u32 {
-    match std::env::var_os("WEFT_EXHAUSTIVE") {
-        Some(_) => 20_000,
-        None => 500,
+/// For an index of `documents`.
+fn wanted_hits(documents: usize, random: &mut Random) -> usize {
+    let around = [documents, documents + 1, usize::MAX];
+    match random.below(11) {
+        number @ 0..8 => [0, 1, 9, 10, 11, 100, 1000, 1001][number],
+        number => around[number - 8],
     }
 }
 
-const MAX_WEIGHT: f32 = 3.0;
-
-fn schema() -> Schema {
-    Schema {
-        ids: KeyKind::Int,
-        sparse: Some(SparseSchema {
-            terms: KeyKind::Int,
-            max_weight: Some(MAX_WEIGHT.into()),
-            bm25: None,
-        }),
-        attributes: Default::default(),
-    }
-}
-
-struct Columns {
-    indptr: Vec<i64>,
-    terms: Vec<i64>,
-    weights: Vec<f32>,
-}
-
-impl Columns {
-    fn of(rows: &[Row]) -> Self {
-        let (terms, weights) = rows.iter().flatten().copied().unzip();
-        let mut indptr = vec![0];
-        for row in rows {
-            indptr.push(indptr.last().unwrap() + row.len() as i64);
-        }
-        Self {
-            indptr,
-            terms,
-            weights,
+/// Asks an index many things; returns their number.
+fn compare_with_the_definition(shape: &Shape) -> usize {
+    let indexed = Indexed::new(shape);
+    let snapshot = &indexed.snapshot;
+    let mut random = Random(shape.seed ^ 1);
+    let queries: Vec<Row> = (0..4).map(|_| indexed.query(&mut random)).collect();
+    let mut compared = 0;
+    for query in &queries {
+        for _ in 0..2 {
+            let restriction = indexed.restriction(&mut random);
+            let ranking = indexed.ranking(query, &restriction);
+            for _ in 0..3 {
+                let k = wanted_hits(indexed.live.len(), &mut random);
+                for plan in PLANS {
+                    let options = exactly(k, plan);
+                    let found =
+                        restriction.with_filter(|f| search_one(snapshot, query, f, &options));
+                    let told = || format!("{plan:?}, k = {k}, {query:?}, {restriction:?}");
+                    assert_eq!(found.hits, ranking.best(k), "{}", told());
+                    assert!(found.exact, "{}", told());
+                    ranking.check(&found, &options);
+                }
+                compared += 1;
+            }
         }
     }
-
-    fn rows(&self) -> SparseRows<'_> {
-        SparseRows {
-            indptr: &self.indptr,
-            terms: Keys::Int(&self.terms),
-            weights: &self.weights,
-        }
-    }
-}
-
-/// An index in memory.
-struct Directory(SimVfs);
-
-impl Directory {
-    fn new() -> Self {
-        Self(SimVfs::new())
-    }
-
-    fn writer(&self) -> Writer {
-        let vfs = Arc::new(self.0.clone());
-        Writer::open(vfs, Some(schema()), 1 << 30, Interrupt::never()).unwrap()
-    }
-
-    fn snapshot(&self) -> Snapshot {
-        Snapshot::open(&self.0).unwrap()
-    }
-}
-
-fn add(writer: &mut Writer, ids: &[i64], rows: &[Row]) {
-    let columns = Columns::of(rows);
-    let batch = Batch {
-        ids: Keys::Int(ids),
-        sparse: Some(columns.rows()),
-        text: None,
-        attributes: vec![],
-    };
-    writer.add(&batch).unwrap();
-}
-
-fn impact(weight: f32) -> u64 {
-    let step = f64::from(MAX_WEIGHT) / 255.0;
-    (f64::from(weight) / step)
-        .round_ties_even()
-        .clamp(1.0, 255.0) as u64
-}
-
-/// Ids and scores by the definition.
-fn oracle(documents: &[(i64, Row)], query: &Row, k: usize) -> Vec<(i64, f32)> {
-    let query: Vec<_> = query.iter().filter(|(_, weight)| *weight > 0.0).collect();
-    let largest = query.iter().map(|(_, weight)| *weight).fold(0.0, f32::max);
-    let levels = 16_383.min((1_u64 << 32).wrapping_sub(1) / (255 * query.len().max(1) as u64));
-    let level = |weight: f32| {
-        (f64::from(weight) * levels as f64 / f64::from(largest)).round_ties_even() as u64
-    };
-    let unit = f64::from(MAX_WEIGHT) / 255.0 * f64::from(largest) / levels as f64;
-    let mut scored: Vec<(u64, i64)> = vec![];
-    for (id, row) in documents {
-        let dot = row
-            .iter()
-            .filter(|(_, weight)| *weight > 0.0)
-            .map(|(term, weight)| {
-                let matching = query.iter().find(|(other, _)| other == term);
-                matching.map_or(0, |(_, q)| level(*q) * impact(*weight))
-            });
-        scored.push((dot.sum(), *id));
-    }
-    scored.retain(|(score, _)| *score > 0);
-    scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
-    scored.truncate(k);
-    let float = |(score, id): &(u64, i64)| (*id, (*score as f64 * unit) as f32);
-    scored.iter().map(float).collect()
-}
-
-fn search(
-    snapshot: &Snapshot,
-    queries: &[Row],
-    k: usize,
-    filter: &Filter<'_>,
-    threads: usize,
-) -> Vec<Vec<(i64, f32)>> {
-    let columns = Columns::of(queries);
-    let queries = snapshot.vector_queries(&columns.rows()).unwrap();
-    let hits = snapshot.search(&queries, k, filter, threads).unwrap();
-    let id = |hit| match snapshot.id(hit).unwrap() {
-        Key::Int(id) => id,
-        Key::Str(_) => unreachable!(),
-    };
-    hits.iter()
-        .map(|hits| hits.iter().map(|hit| (id(*hit), hit.score)).collect())
-        .collect()
-}
-
-fn row(terms: i64) -> impl Strategy<Value = Row> {
-    // Few distinct weights, so that scores tie.
-    let weight = prop_oneof![
-        Just(0.0_f32),
-        Just(0.5),
-        Just(1.0),
-        Just(3.0),
-        Just(9.0),
-        0.001_f32..3.0
-    ];
-    prop::collection::btree_map(0..terms, weight, 0..8).prop_map(|row| row.into_iter().collect())
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(cases()))]
-
-    #[test]
-    fn equals_the_definition(
-        rows in prop::collection::vec(row(12), 0..60),
-        queries in prop::collection::vec(row(14), 1..4),
-        batch in 1_usize..30,
-        deleted in prop::collection::btree_set(0_i64..60, 0..20),
-        subset in prop::option::of(prop::collection::btree_set(0_i64..60, 0..30)),
-        k in prop_oneof![0_usize..12, Just(1000), Just(usize::MAX)],
-        merge in any::<bool>(),
-    ) {
-        let directory = Directory::new();
-        let mut writer = directory.writer();
-        let ids: Vec<i64> = (0..rows.len() as i64).collect();
-        for (ids, rows) in ids.chunks(batch).zip(rows.chunks(batch)) {
-            add(&mut writer, ids, rows);
-            writer.commit().unwrap();
-        }
-        let deleted: Vec<i64> = deleted.into_iter().collect();
-        writer.delete(&Keys::Int(&deleted)).unwrap();
-        writer.commit().unwrap();
-        if merge {
-            writer.merge(1).unwrap();
-        }
-        let subset: Option<Vec<i64>> = subset.map(|ids| ids.into_iter().collect());
-        let allowed = |id: &i64| {
-            !deleted.contains(id) && subset.as_ref().is_none_or(|subset| subset.contains(id))
+    let everything = |query| indexed.ranking(query, &Restriction::None);
+    let expected: Vec<Ranking> = queries.iter().map(everything).collect();
+    for threads in [1, 2, 8] {
+        let options = Options {
+            threads,
+            ..exactly(10, None)
         };
-        let live: Vec<(i64, Row)> =
-            ids.iter().copied().zip(rows.clone()).filter(|(id, _)| allowed(id)).collect();
-        let filter = Filter { subset: subset.as_deref().map(Keys::Int), ..Filter::default() };
-        let expected: Vec<_> = queries.iter().map(|query| oracle(&live, query, k)).collect();
-        let snapshot = directory.snapshot();
-        for threads in [1, 2, 8] {
-            let found = search(&snapshot, &queries, k, &filter, threads);
-            prop_assert_eq!(&found, &expected, "{} threads", threads);
-        }
-        for (query, expected) in queries.iter().zip(&expected) {
-            let found = search(&snapshot, std::slice::from_ref(query), k, &filter, 1);
-            prop_assert_eq!(&found[0], expected);
+        let found = search(snapshot, &queries, &Filter::default(), &options);
+        for (found, expected) in found.iter().zip(&expected) {
+            assert_eq!(found.hits, expected.best(10), "{threads} threads");
         }
     }
+    compared
+}
 
-    #[test]
-    fn replacing_documents_equals_building_anew(
-        steps in prop::collection::vec((0_i64..8, row(6), any::<bool>()), 1..40),
-        query in row(6),
-    ) {
-        let directory = Directory::new();
+#[test]
+fn equals_the_definition() {
+    let compared = Cell::new(0);
+    for_each_case(cases(80, 6000), &shapes(2000), |shape| {
+        compared.set(compared.get() + compare_with_the_definition(&shape));
+    });
+    let compared = compared.into_inner();
+    println!("{compared} random cases in {} plans each", PLANS.len());
+    assert!(compared >= cases(1000, 100_001) as usize);
+}
+
+/// Documents in more than one window, where blocks of some windows are passed over.
+#[test]
+fn windows_join_without_a_seam() {
+    for (number, block_size) in BLOCK_SIZES.into_iter().enumerate() {
+        let random = &mut Random(number as u64);
+        let shape = Shape {
+            seed: number as u64,
+            documents: 2 * 65_536 + 17,
+            clusters: 300,
+            sorted: number % 2 == 0,
+            terms_of_cluster: 8,
+            common_terms: 40,
+            common: 0.3,
+            terms_of_document: 3,
+            weights: random.pick(&[Weights::Same, Weights::Skewed]),
+            block_size,
+            reorder: number % 2 == 1,
+            segments: 1,
+            deleted: 0.001,
+            merge: number % 2 == 1,
+        };
+        if number < cases(2, BLOCK_SIZES.len() as u32) as usize {
+            compare_with_the_definition(&shape);
+        }
+    }
+}
+
+/// Documents on both sides of the borders between windows.
+#[test]
+fn borders_of_windows_are_no_borders_of_an_answer() {
+    let documents: Vec<(i64, Row)> = (0..2 * 65_536_i64 + 17)
+        .map(|id| match id % 65_536 {
+            0 | 1 | 65_535 => (id, vec![(7, 2.0)]),
+            rest if rest % 1000 == 0 => (id, vec![(7, 1.0), (8, 0.5)]),
+            _ => (id, vec![(9, 1.0)]),
+        })
+        .collect();
+    let snapshot = index(&documents, 64, false);
+    for query in [vec![(7, 1.0)], vec![(7, 0.1), (8, 3.0)], vec![(9, 1.0)]] {
+        for k in [1, 10, 1000] {
+            assert_exact(&snapshot, &documents, &query, k);
+        }
+    }
+}
+
+/// Terms and weights, few of them.
+fn row() -> impl Strategy<Value = Row> {
+    let weight = prop_oneof![Just(0.0_f32), Just(1.0), Just(9.0), 0.001_f32..3.0];
+    prop::collection::btree_map(0_i64..6, weight, 0..6).prop_map(|row| row.into_iter().collect())
+}
+
+#[test]
+fn replacing_documents_equals_building_anew() {
+    let steps = prop::collection::vec((0_i64..8, row(), any::<bool>()), 1..40);
+    for_each_case(cases(300, 10_000), &(steps, row()), |(steps, query)| {
+        let directory = Directory::new(8, true);
         let mut writer = directory.writer();
         let mut model: Vec<(i64, Row)> = vec![];
         for (id, row, commit) in steps {
@@ -220,73 +140,9 @@ proptest! {
         }
         writer.commit().unwrap();
         let snapshot = directory.snapshot();
-        let ids: Vec<_> = snapshot.ids().map(|id| format!("{}", id.unwrap())).collect();
+        let ids: Vec<_> = snapshot.ids().map(|id| id.unwrap().to_string()).collect();
         let expected: Vec<_> = model.iter().map(|(id, _)| id.to_string()).collect();
-        prop_assert_eq!(ids, expected);
-        let found = search(&snapshot, std::slice::from_ref(&query), 5, &Filter::default(), 1);
-        prop_assert_eq!(&found[0], &oracle(&model, &query, 5));
-    }
-}
-
-/// Documents on both sides of the borders between windows, in one segment.
-#[test]
-fn windows_join_without_a_seam() {
-    let count = 3 * 65_536_i64 + 17;
-    let rows: Vec<Row> = (0..count)
-        .map(|id| match id % 65_536 {
-            0 | 1 | 65_535 => vec![(7, 2.0)],
-            r if r % 1000 == 0 => vec![(7, 1.0), (8, 0.5)],
-            _ => vec![(9, 1.0)],
-        })
-        .collect();
-    let ids: Vec<i64> = (0..count).collect();
-    let directory = Directory::new();
-    let mut writer = directory.writer();
-    add(&mut writer, &ids, &rows);
-    writer.commit().unwrap();
-    let documents: Vec<(i64, Row)> = ids.into_iter().zip(rows).collect();
-    let snapshot = directory.snapshot();
-    for query in [vec![(7, 1.0)], vec![(7, 0.1), (8, 3.0)], vec![(9, 1.0)]] {
-        for k in [1, 10, 1000] {
-            let found = search(
-                &snapshot,
-                std::slice::from_ref(&query),
-                k,
-                &Filter::default(),
-                1,
-            );
-            assert_eq!(found[0], oracle(&documents, &query, k), "k = {k}");
-        }
-    }
-}
-
-/// More terms than 16 bits can number, and a query of very many terms.
-#[test]
-fn vocabularies_and_queries_may_be_large() {
-    let directory = Directory::new();
-    let mut writer = directory.writer();
-    let row: Row = (0..70_000).map(|term| (term * 1_000_003, 3.0)).collect();
-    add(
-        &mut writer,
-        &[1, 2],
-        &[row.clone(), vec![(65_535 * 1_000_003, 3.0)]],
-    );
-    writer.commit().unwrap();
-    let snapshot = directory.snapshot();
-    let documents = [(1, row.clone()), (2, vec![(65_535 * 1_000_003, 3.0)])];
-    for query in [
-        row,
-        vec![(65_535 * 1_000_003, 1.0)],
-        vec![(i64::MAX, 1.0)],
-        vec![],
-    ] {
-        let found = search(
-            &snapshot,
-            std::slice::from_ref(&query),
-            10,
-            &Filter::default(),
-            1,
-        );
-        assert_eq!(found[0], oracle(&documents, &query, 10));
-    }
+        assert_eq!(ids, expected);
+        assert_exact(&snapshot, &model, &query, 5);
+    });
 }

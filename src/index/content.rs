@@ -4,6 +4,7 @@
 use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 
+use super::options::OperatingPoint;
 use super::schema::Schema;
 use super::segment::{Segment, SegmentEntry};
 use crate::error::{Error, Result};
@@ -20,6 +21,8 @@ pub struct Content {
     /// No segment has had this id or a larger one.
     pub next_segment: u64,
     pub segments: Vec<SegmentEntry>,
+    #[serde(default)]
+    pub operating_points: Vec<OperatingPoint>,
 }
 
 /// More tokens than the documents of a segment can have.
@@ -42,6 +45,11 @@ pub fn read(vfs: &dyn Vfs, generation: u64) -> Result<Manifest<Content>> {
     }
     if generation == u64::MAX || content.next_segment == u64::MAX {
         return corrupt("no number is left for another generation or segment");
+    }
+    for point in &content.operating_points {
+        if let Err(error) = point.validate() {
+            return corrupt(&error.to_string());
+        }
     }
     let mut ids = FxHashSet::default();
     for segment in &content.segments {

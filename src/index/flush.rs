@@ -43,8 +43,8 @@ pub fn write(writer: &Writer, scale: Scale) -> Result<Option<Segment>> {
         };
         let source = Flush::new(&buffer.sparse, &rows, impact, &writer.interrupt)?;
         let mut file = SectionWriter::create(vfs, &entry.file_name("sparse"), writer.index)?;
-        let kind = sparse.terms;
-        entry.postings = sparse_writer::write(&mut file, kind, &source, &writer.interrupt)?;
+        let layout = writer.layout(sparse);
+        entry.postings = sparse_writer::write(&mut file, layout, &source, &writer.interrupt)?;
         files.push(file.finish()?);
         entry.tokens = weigh.tokens;
         entry.clipped = clipped;

@@ -107,8 +107,8 @@ pub fn write(writer: &Writer, segments: &[Segment]) -> Result<Option<Segment>> {
             .filter_map(|segment| segment.sparse.as_ref());
         let source = Merge::new(parts.collect(), &map, &writer.interrupt)?;
         let mut file = SectionWriter::create(vfs, &entry.file_name("sparse"), writer.index)?;
-        let kind = sparse.terms;
-        entry.postings = sparse_writer::write(&mut file, kind, &source, &writer.interrupt)?;
+        let layout = writer.layout(sparse);
+        entry.postings = sparse_writer::write(&mut file, layout, &source, &writer.interrupt)?;
         files.push(file.finish()?);
     }
     for segment in segments {

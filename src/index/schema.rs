@@ -20,6 +20,9 @@ pub struct Schema {
     pub attributes: BTreeMap<String, AttributeKind>,
 }
 
+/// By measurement; see ARCHITECTURE.md.
+pub const DEFAULT_BLOCK_SIZE: u32 = 64;
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SparseSchema {
@@ -31,6 +34,20 @@ pub struct SparseSchema {
     /// How text becomes terms and weights; vectors are given when `None`.
     #[serde(default)]
     pub bm25: Option<Bm25>,
+    /// Documents in a block: a power of two from 8 to 256.
+    #[serde(default = "default_block_size")]
+    pub block_size: u32,
+    /// Whether documents are put in an order that helps search; they are found in the same order all the same.
+    #[serde(default = "default_reorder")]
+    pub reorder: bool,
+}
+
+fn default_block_size() -> u32 {
+    DEFAULT_BLOCK_SIZE
+}
+
+fn default_reorder() -> bool {
+    true
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +107,12 @@ impl Schema {
         {
             return invalid(format!(
                 "max_weight {weight}: use a positive number below 3.4e38"
+            ));
+        }
+        let block = sparse.block_size;
+        if !(block.is_power_of_two() && (8..=256).contains(&block)) {
+            return invalid(format!(
+                "block_size {block}: use 8, 16, 32, 64, 128 or 256 documents"
             ));
         }
         match &sparse.bm25 {

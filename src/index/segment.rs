@@ -1,6 +1,8 @@
 //! A segment: an immutable run of documents in insertion order, as a few files, and the set of those
 //! deleted since.
 
+use std::sync::OnceLock;
+
 use serde::{Deserialize, Serialize};
 
 use super::attributes::Attributes;
@@ -8,7 +10,7 @@ use super::deleted::Deleted;
 use super::ids::Ids;
 use super::schema::Schema;
 use crate::error::{Error, Result};
-use crate::sparse::SparseSegment;
+use crate::sparse::{Eligible, SparseSegment};
 use crate::storage::keys::Key;
 use crate::storage::manifest::{FileEntry, IndexId};
 use crate::storage::section::SectionFile;
@@ -47,6 +49,8 @@ pub struct Segment {
     pub sparse: Option<SparseSegment>,
     pub attributes: Attributes,
     pub deleted: Deleted,
+    /// Where its documents that are not deleted lie; made when first asked for.
+    live_slots: OnceLock<Eligible>,
 }
 
 impl Segment {
@@ -77,7 +81,8 @@ impl Segment {
         let sparse = match &schema.sparse {
             Some(sparse) => {
                 let file = open(entry.file_name("sparse"))?;
-                Some(SparseSegment::open(file, sparse.terms, documents)?)
+                let block = sparse.block_size as usize;
+                Some(SparseSegment::open(file, sparse.terms, block, documents)?)
             }
             None => None,
         };
@@ -99,6 +104,7 @@ impl Segment {
             sparse,
             attributes,
             deleted,
+            live_slots: OnceLock::new(),
         })
     }
 
@@ -107,6 +113,17 @@ impl Segment {
         self.ids
             .find(id)
             .filter(|document| !self.deleted.contains(*document))
+    }
+
+    /// `sparse` is its own.
+    pub fn live_slots(&self, sparse: &SparseSegment) -> Result<&Eligible> {
+        if self.live_slots.get().is_none() {
+            let mut live = self.deleted.documents().clone();
+            live.toggle_range(..);
+            let _ = self.live_slots.set(Eligible::new(sparse, &live)?);
+        }
+        let missing = || sparse.file().corrupt("documents that are not deleted");
+        self.live_slots.get().ok_or_else(missing)
     }
 
     pub fn live(&self) -> u32 {

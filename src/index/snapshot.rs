@@ -1,6 +1,8 @@
 //! One generation of an index, mapped: search, lookup, statistics. It never changes, whatever a writer
 //! does, and needs no lock.
 
+use std::time::Instant;
+
 use fixedbitset::FixedBitSet;
 use rayon::prelude::*;
 
@@ -8,12 +10,14 @@ use super::attributes::Value;
 use super::content::{self, Content};
 use super::filter;
 use super::filter_syntax;
+use super::options::{Answer, Options};
 use super::query::{Contribution, Query};
 use super::schema::{Schema, SparseSchema};
 use super::segment::Segment;
 use crate::error::{Error, Result};
 use crate::pool;
-use crate::sparse::{QuantizedQuery, Scale, exhaustive};
+use crate::sparse::search::{self, Eligible, Part, Request};
+use crate::sparse::{QuantizedQuery, Scale};
 use crate::storage::keys::{Key, Keys, OwnedKey};
 use crate::storage::manifest;
 use crate::storage::vfs::Vfs;
@@ -38,6 +42,24 @@ pub struct Filter<'a> {
     pub subset: Option<Keys<'a>>,
     /// One flag for each live document, in insertion order.
     pub mask: Option<&'a [bool]>,
+}
+
+/// Documents of a segment that may be hits.
+enum Allowed<'a> {
+    All,
+    /// All that are not deleted.
+    Live(&'a Eligible),
+    Some(Eligible),
+}
+
+impl Allowed<'_> {
+    fn documents(&self) -> Option<&Eligible> {
+        match self {
+            Self::All => None,
+            Self::Live(eligible) => Some(eligible),
+            Self::Some(eligible) => Some(eligible),
+        }
+    }
 }
 
 /// A found document.
@@ -135,51 +157,88 @@ impl Snapshot {
         self.segments[hit.segment as usize].ids.get(hit.document)
     }
 
-    /// The best `k` documents for each query, best first; documents that share no term with a query are
-    /// not returned. `threads` is 0 for one per processor.
+    /// Answers each query; documents that share no term with a query are not hits.
     pub fn search(
         &self,
         queries: &[Query],
-        k: usize,
         filter: &Filter<'_>,
-        threads: usize,
-    ) -> Result<Vec<Vec<Hit>>> {
+        options: &Options,
+    ) -> Result<Vec<Answer>> {
         self.sparse_schema()?;
+        let longest = options.deadline;
+        let deadline = longest.and_then(|longest| Instant::now().checked_add(longest));
+        let request = Request {
+            knobs: self.knobs(options)?,
+            plan: options.plan,
+            deadline,
+        };
         let eligible = self.eligible(filter)?;
-        let search = |query: &Query| self.search_one(query, k, &eligible);
+        let search = |query: &Query| self.search_one(query, options, &request, &eligible);
         match queries {
             [query] => Ok(vec![search(query)?]),
-            _ => pool::run(threads, || queries.par_iter().map(search).collect())?,
+            _ => pool::run(options.threads, || queries.par_iter().map(search).collect())?,
         }
     }
 
     fn search_one(
         &self,
         query: &Query,
-        k: usize,
-        eligible: &[Option<FixedBitSet>],
-    ) -> Result<Vec<Hit>> {
-        let Some(scale) = self.scale() else {
-            return Ok(vec![]);
+        options: &Options,
+        request: &Request,
+        eligible: &[Allowed<'_>],
+    ) -> Result<Answer> {
+        let nothing = Answer {
+            exact: true,
+            ..Answer::default()
+        };
+        let k = options.k.min(self.len() as usize);
+        let Some(scale) = self.scale().filter(|_| k > 0) else {
+            return Ok(nothing);
         };
         let quantized = QuantizedQuery::new(&query.weights, scale)?;
-        let mut top = TopK::new(k.min(self.len() as usize));
+        let least = options
+            .min_score
+            .map_or(0, |least| quantized.at_least(least));
+        let mut top = TopK::new(k, least);
+        let parts = self.parts(query, &quantized, eligible);
+        let left_out = search::search(&parts, request, &mut top)?;
+        let full = top.is_full();
+        let sorted = top.into_sorted();
+        let worst = sorted
+            .last()
+            .filter(|_| full)
+            .map_or(0, |worst| worst.score);
+        let hits = sorted.into_iter();
+        Ok(Answer {
+            exact: left_out < worst.max(least).max(1),
+            bound: quantized.score(left_out.max(worst)),
+            hits: hits
+                .map(|s| self.hit(s.ordinal, quantized.score(s.score)))
+                .collect(),
+        })
+    }
+
+    fn parts<'a>(
+        &'a self,
+        query: &Query,
+        quantized: &QuantizedQuery,
+        eligible: &'a [Allowed<'_>],
+    ) -> Vec<Part<'a>> {
         let segments = self.segments.iter().zip(&self.first_ordinals).zip(eligible);
-        for ((segment, &first_ordinal), eligible) in segments {
-            let Some(sparse) = &segment.sparse else {
-                continue;
-            };
+        let parts = segments.filter_map(|((segment, &first_ordinal), eligible)| {
+            let sparse = segment.sparse.as_ref()?;
             let weighted = query.terms.iter().zip(&quantized.weights);
             let terms = weighted.filter(|(_, weight)| **weight > 0);
             let found =
                 terms.filter_map(|(term, &weight)| Some((sparse.find(term.as_key())?, weight)));
-            let terms: Vec<(u32, u32)> = found.collect();
-            exhaustive::search(sparse, &terms, eligible.as_ref(), first_ordinal, &mut top)?;
-        }
-        let sorted = top.into_sorted().into_iter();
-        Ok(sorted
-            .map(|s| self.hit(s.ordinal, quantized.score(s.score)))
-            .collect())
+            Some(Part {
+                segment: sparse,
+                terms: found.collect(),
+                eligible: eligible.documents(),
+                first_ordinal,
+            })
+        });
+        parts.collect()
     }
 
     fn hit(&self, ordinal: u64, score: f32) -> Hit {
@@ -219,8 +278,8 @@ impl Snapshot {
         Ok(contributions)
     }
 
-    /// For each segment the documents that may be returned; `None` when all may.
-    fn eligible(&self, filter: &Filter<'_>) -> Result<Vec<Option<FixedBitSet>>> {
+    /// The documents of each segment that may be hits.
+    fn eligible(&self, filter: &Filter<'_>) -> Result<Vec<Allowed<'_>>> {
         let expression = filter.expression.map(filter_syntax::parse).transpose()?;
         if let Some(expression) = &expression {
             filter::check(expression, &self.content.schema)?;
@@ -228,16 +287,14 @@ impl Snapshot {
         self.check_subset(filter)?;
         let mut mask = filter.mask.map(|mask| mask.iter().copied());
         let eligible = self.segments.iter().map(|segment| {
+            let Some(sparse) = &segment.sparse else {
+                return Ok(Allowed::All);
+            };
             let mut allowed = expression.as_ref().map(|e| filter::evaluate(e, segment));
             let mut restrict = |to: FixedBitSet| match &mut allowed {
                 Some(allowed) => allowed.intersect_with(&to),
                 None => allowed = Some(to),
             };
-            if segment.deleted.count() > 0 {
-                let mut live = segment.deleted.documents().clone();
-                live.toggle_range(..);
-                restrict(live);
-            }
             let length = segment.entry.documents as usize;
             if let Some(subset) = &filter.subset {
                 let mut chosen = FixedBitSet::with_capacity(length);
@@ -252,9 +309,18 @@ impl Snapshot {
                 kept.for_each(|document| chosen.insert(document));
                 restrict(chosen);
             }
-            allowed
+            match allowed {
+                Some(mut allowed) => {
+                    allowed.difference_with(segment.deleted.documents());
+                    Ok(Allowed::Some(Eligible::new(sparse, &allowed)?))
+                }
+                None if segment.deleted.count() > 0 => {
+                    Ok(Allowed::Live(segment.live_slots(sparse)?))
+                }
+                None => Ok(Allowed::All),
+            }
         });
-        Ok(eligible.collect())
+        eligible.collect()
     }
 
     fn check_subset(&self, filter: &Filter<'_>) -> Result<()> {

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rayon::prelude::*;
 
@@ -10,11 +11,13 @@ use super::batch::Batch;
 use super::buffer::Buffer;
 use super::content::{self, Content};
 use super::merge;
-use super::schema::Schema;
+use super::options::OperatingPoint;
+use super::schema::{Schema, SparseSchema};
 use super::segment::{Segment, SegmentEntry};
 use crate::error::{Error, Result};
 use crate::pool::{self, Interrupt};
 use crate::sparse::Scale;
+use crate::sparse::writer::Layout;
 use crate::storage::FORMAT_VERSION;
 use crate::storage::commit;
 use crate::storage::keys::{Key, KeyKind, Keys};
@@ -24,6 +27,8 @@ use crate::text::{Analyzer, TermRows};
 
 /// Texts analysed together; their distinct words are stemmed once.
 const TEXTS_PER_CHUNK: usize = 512;
+/// Spent on the order of the documents of one segment; what is found by then is used.
+const LONGEST_REORDER: Duration = Duration::from_secs(600);
 /// Rows, and bytes of text, between two checks of memory and interruption.
 const ROWS_PER_STEP: usize = 8192;
 const TEXT_PER_STEP: usize = 2 << 20;
@@ -46,6 +51,7 @@ pub struct Writer {
     /// Published and flushed segments, in insertion order, with the deletions so far.
     pub(super) segments: Vec<Segment>,
     pub(super) buffer: Buffer,
+    operating_points: Vec<OperatingPoint>,
     memory_limit: u64,
     pub(super) interrupt: Interrupt,
     changed: bool,
@@ -96,6 +102,7 @@ impl Writer {
             scale: state.scale,
             next_segment: state.next_segment,
             segments: state.segments,
+            operating_points: state.operating_points,
             memory_limit,
             interrupt,
             poisoned: false,
@@ -274,6 +281,7 @@ impl Writer {
                 max_weight: self.scale.map(|scale| scale.max_weight()),
                 next_segment: self.next_segment,
                 segments: segments.map(|segment| segment.entry.clone()).collect(),
+                operating_points: self.operating_points.clone(),
             },
         }
     }
@@ -297,6 +305,15 @@ impl Writer {
         Ok(())
     }
 
+    /// Replaces the operating points of the index, from the next commit on.
+    pub fn set_operating_points(&mut self, points: Vec<OperatingPoint>) -> Result<()> {
+        self.check_usable()?;
+        points.iter().try_for_each(OperatingPoint::validate)?;
+        self.changed |= points != self.operating_points;
+        self.operating_points = points;
+        Ok(())
+    }
+
     /// Forgets everything since the newest generation.
     pub fn rollback(&mut self) -> Result<()> {
         self.check_usable()?;
@@ -308,6 +325,7 @@ impl Writer {
         self.scale = state.scale;
         self.next_segment = self.next_segment.max(state.next_segment);
         self.segments = state.segments;
+        self.operating_points = state.operating_points;
         self.buffer = Buffer::new(&self.schema);
         self.changed = self.generation == 0 || !self.predecessors.is_empty();
         self.collect();
@@ -410,6 +428,15 @@ impl Writer {
         }
     }
 
+    pub(super) fn layout(&self, sparse: &SparseSchema) -> Layout {
+        Layout {
+            terms: sparse.terms,
+            block: sparse.block_size as usize,
+            reorder: sparse.reorder.then_some(LONGEST_REORDER),
+            memory: self.memory_limit as usize,
+        }
+    }
+
     /// Tokens and documents so far, for the average length.
     pub(super) fn tokens_and_documents(&self) -> (u64, u64) {
         let entries = self.segments.iter().map(|segment| &segment.entry);
@@ -489,6 +516,7 @@ struct State {
     scale: Option<Scale>,
     next_segment: u64,
     segments: Vec<Segment>,
+    operating_points: Vec<OperatingPoint>,
 }
 
 impl State {
@@ -501,6 +529,7 @@ impl State {
             scale: None,
             next_segment: 1,
             segments: vec![],
+            operating_points: vec![],
         })
     }
 
@@ -516,6 +545,7 @@ impl State {
             scale: content.max_weight.map(Scale::new),
             next_segment: content.next_segment,
             segments,
+            operating_points: content.operating_points,
         })
     }
 }

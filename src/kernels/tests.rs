@@ -41,7 +41,100 @@ fn drain_above_at_every_length_and_alignment() {
     }
 }
 
+type AddMaxima = fn(&mut [u32], &[(&[Impact], u32)]);
+
+/// The vector versions of `add_maxima` that this processor can run.
+fn additions() -> Vec<(&'static str, AddMaxima)> {
+    #[allow(unused_mut)]
+    let mut all: Vec<(&'static str, AddMaxima)> = vec![];
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        all.push(("avx2", avx2::add_maxima_checked));
+    }
+    all
+}
+
+fn check_additions(bounds: &[u32], rows: &[(&[Impact], u32)]) {
+    let mut expected = bounds.to_vec();
+    scalar::add_maxima(&mut expected, rows);
+    for (name, add) in additions() {
+        let mut found = bounds.to_vec();
+        add(&mut found, rows);
+        assert_eq!(found, expected, "{name}");
+    }
+}
+
+fn impacts(length: usize, value: impl Fn(usize) -> u8) -> Vec<Impact> {
+    let impact = |i: usize| Impact {
+        place: i.wrapping_mul(40_503) as u16,
+        value: value(i),
+    };
+    (0..length).map(impact).collect()
+}
+
+const LARGEST_WEIGHT: u32 = (1 << 15) - 1;
+
+#[test]
+fn add_maxima_at_every_length_and_alignment() {
+    let bounds: Vec<u32> = (0..300).map(|i| i * 977).collect();
+    let one = impacts(300, |i| (i * 37 % 256) as u8);
+    let other = impacts(300, |i| (255 - i % 256) as u8);
+    for length in 0..=200 {
+        for start in [0, 1, 2, 3, 5, 8, 13, 31, 32] {
+            let rows = [
+                (&one[start..start + length], 1),
+                (&other[start / 2..start / 2 + length], LARGEST_WEIGHT),
+                (&one[start + 1..start + 1 + length], 16_383),
+            ];
+            for count in 0..=rows.len() {
+                check_additions(&bounds[start..start + length], &rows[..count]);
+            }
+        }
+    }
+}
+
+#[test]
+fn add_maxima_of_the_largest_values() {
+    for length in [1, 31, 32, 33, 34, 35, 64, 66, 67, 200] {
+        let full = impacts(length, |_| u8::MAX);
+        // As many terms of the largest weight as a score has room for.
+        let rows = vec![(&full[..], 16_383); 1028];
+        check_additions(&vec![0; length], &rows);
+        let mut bounds = vec![0; length];
+        add_maxima(&mut bounds, &rows);
+        assert!(bounds.iter().all(|bound| *bound == 1028 * 16_383 * 255));
+    }
+}
+
+/// Rows that are shorter or longer than the bounds, which a damaged file may have, are not read past
+/// their end.
+#[test]
+fn add_maxima_of_rows_of_other_lengths() {
+    for (bounds, first, second) in [(100, 40, 100), (40, 100, 64), (66, 66, 65), (64, 0, 64)] {
+        let rows = [impacts(first, |_| 1), impacts(second, |_| 2)];
+        let rows = [(&rows[0][..], 3), (&rows[1][..], 5)];
+        for (_, add) in additions() {
+            let mut found = vec![7; bounds];
+            add(&mut found, &rows);
+            let shortest = bounds.min(first).min(second);
+            assert!(found[..shortest].iter().all(|bound| *bound == 7 + 3 + 10));
+        }
+    }
+}
+
 proptest! {
+    #[test]
+    fn add_maxima_of_any_values(
+        bounds in prop::collection::vec(any::<u32>(), 0..150),
+        rows in prop::collection::vec((any::<u64>(), 0..=LARGEST_WEIGHT), 0..6),
+    ) {
+        let value = |seed: u64| move |i: usize| (seed.rotate_left(i as u32) ^ i as u64) as u8;
+        let rows: Vec<_> =
+            rows.iter().map(|&(seed, weight)| (impacts(bounds.len(), value(seed)), weight)).collect();
+        let rows: Vec<_> = rows.iter().map(|(row, weight)| (&row[..], *weight)).collect();
+        check_additions(&bounds, &rows);
+    }
+
     #[test]
     fn drain_above_with_ties_and_extremes(
         scores in prop::collection::vec(
@@ -53,16 +146,20 @@ proptest! {
 
     #[test]
     fn accumulate_is_the_sum_of_products(
-        postings in prop::collection::btree_map(any::<u16>(), 1_u8.., 0..50),
+        postings in prop::collection::btree_map(0_u16..3000, 1_u8.., 0..50),
+        first in 0_u16..1500,
+        slots in 0_usize..3000,
         weight in 0_u32..16_384,
     ) {
-        let mut scores: Box<Accumulators> = vec![3; WINDOW].try_into().unwrap();
-        let (documents, impacts): (Vec<u16>, Vec<u8>) = postings.iter().unzip();
-        let largest = accumulate(&mut scores, &documents, &impacts, weight);
-        prop_assert_eq!(largest, documents.last().copied().unwrap_or(0));
-        for (document, score) in scores.iter().enumerate() {
-            let impact = postings.get(&(document as u16)).copied().unwrap_or(0);
-            prop_assert_eq!(*score, 3 + weight * u32::from(impact));
+        let behind = postings.range(first..).map(|(&place, &value)| Impact { place, value });
+        let list: Vec<Impact> = behind.collect();
+        let mut scores = vec![3; slots];
+        let taken = accumulate(&mut scores, &list, first, weight);
+        let among = |place: u16| usize::from(place - first) < slots;
+        prop_assert_eq!(taken, list.iter().filter(|posting| among(posting.place)).count());
+        for (slot, score) in scores.iter().enumerate() {
+            let value = postings.get(&(first + slot as u16)).copied().unwrap_or(0);
+            prop_assert_eq!(*score, 3 + weight * u32::from(value));
         }
     }
 }

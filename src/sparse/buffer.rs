@@ -3,8 +3,8 @@
 use indexmap::IndexSet;
 use rustc_hash::FxBuildHasher;
 
-use super::flush;
 use super::quantize::Scale;
+use super::{flush, invert, reorder};
 use crate::storage::keys::{Key, OwnedKey};
 
 #[derive(Default)]
@@ -19,7 +19,7 @@ pub struct SparseBuffer {
 }
 
 /// What a posting takes until it is in a segment: term and weight here, and its copies while flushing.
-const BYTES_PER_POSTING: usize = 4 + 4 + flush::BYTES_PER_POSTING;
+const BYTES_PER_POSTING: usize = 4 + 4 + flush::BYTES_PER_POSTING + invert::BYTES_PER_POSTING;
 
 impl SparseBuffer {
     /// Number of `term`, for `push`.
@@ -46,7 +46,7 @@ impl SparseBuffer {
     pub fn memory(&self) -> usize {
         self.dictionary_bytes
             + self.terms.len() * BYTES_PER_POSTING
-            + self.ends.len() * size_of::<usize>()
+            + self.ends.len() * (size_of::<usize>() + reorder::BYTES_PER_DOCUMENT)
     }
 
     /// The scale that fits what is buffered; of 1 when nothing is.

@@ -1,48 +1,41 @@
-//! Exact search by reading every posting of the query's terms, window by window: one accumulator for
-//! each document of the window, then one pass that keeps what can enter the top k. It is the oracle of
-//! every pruned search, and the fast path where an index is small or a filter leaves little.
+//! Exact search by reading every posting of the query's terms, tile by tile: one accumulator for each
+//! slot of the tile, then one pass that keeps what can enter the top k. It is the oracle of pruned
+//! search, and the fast path where bounds would exclude little.
 
 use std::cell::RefCell;
 
-use fixedbitset::FixedBitSet;
-
-use super::reader::{Runs, SparseSegment};
+use super::reader::Runs;
+use super::search::{Part, Request};
 use crate::error::Result;
-use crate::kernels::{self, Accumulators, WINDOW};
-use crate::topk::{Scored, TopK};
+use crate::kernels::{self, Impact, WINDOW};
+use crate::topk::TopK;
 
+/// Slots whose accumulators fit the first-level cache.
+const TILE: usize = 8192;
 /// Accumulators read between two looks at the floor, which rises as documents enter.
-const STRIDE: usize = 1024;
+const STRIDE: usize = 512;
 
-/// Memory that a thread keeps from query to query.
+/// Memory that a thread keeps from query to query; scores are 0 between searches.
 struct Scratch {
-    scores: Box<Accumulators>,
+    scores: Vec<u32>,
     found: Vec<(u32, u32)>,
 }
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch {
-        scores: vec![0; WINDOW].try_into().unwrap_or_else(|_| unreachable!()),
+        scores: vec![0; TILE],
         found: Vec::with_capacity(STRIDE),
     });
 }
 
-/// Offers to `top` every document of the segment that shares a term with the query and is `eligible`
-/// (all are when `None`). `terms` are numbers in the segment with integer weights; the ordinal of
-/// document `d` is `first_ordinal + d`. Segments are searched in insertion order.
-pub fn search(
-    segment: &SparseSegment,
-    terms: &[(u32, u32)],
-    eligible: Option<&FixedBitSet>,
-    first_ordinal: u64,
-    top: &mut TopK,
-) -> Result<()> {
-    let mut cursors = Vec::with_capacity(terms.len());
-    for &(term, weight) in terms {
-        cursors.push((segment.runs(term)?, weight));
+/// As `search::search`, for one part.
+pub fn search(part: &Part<'_>, request: &Request, top: &mut TopK) -> Result<u32> {
+    let mut cursors = Vec::with_capacity(part.terms.len());
+    for &(term, weight) in &part.terms {
+        cursors.push((part.segment.runs(term)?, weight));
     }
     SCRATCH.with_borrow_mut(|scratch| {
-        let searched = search_windows(segment, &mut cursors, eligible, first_ordinal, top, scratch);
+        let searched = search_windows(part, &mut cursors, request, top, scratch);
         if searched.is_err() {
             scratch.scores.fill(0);
         }
@@ -51,70 +44,59 @@ pub fn search(
 }
 
 fn search_windows(
-    segment: &SparseSegment,
+    part: &Part<'_>,
     cursors: &mut [(Runs<'_>, u32)],
-    eligible: Option<&FixedBitSet>,
-    first_ordinal: u64,
+    request: &Request,
+    top: &mut TopK,
+    scratch: &mut Scratch,
+) -> Result<u32> {
+    let mut lists = Vec::with_capacity(cursors.len());
+    while let Some(window) = cursors.iter().filter_map(|(runs, _)| runs.window()).min() {
+        if request.is_late() {
+            return Ok(part.bound());
+        }
+        lists.clear();
+        for (runs, weight) in &mut *cursors {
+            if runs.window() == Some(window)
+                && let Some(run) = runs.take()?
+            {
+                lists.push((run.postings, *weight));
+            }
+        }
+        search_window(part, window, &mut lists, top, scratch)?;
+    }
+    Ok(0)
+}
+
+fn search_window(
+    part: &Part<'_>,
+    window: u32,
+    lists: &mut Vec<(&[Impact], u32)>,
     top: &mut TopK,
     scratch: &mut Scratch,
 ) -> Result<()> {
-    while let Some(window) = cursors.iter().filter_map(|(runs, _)| runs.window()).min() {
-        let start = window as usize * WINDOW;
-        let end = (start + WINDOW).min(segment.documents() as usize);
-        if start >= end {
-            return Err(segment
-                .file()
-                .corrupt("a run lies behind the last document"));
+    let start = window as usize * WINDOW;
+    let end = part.segment.window_len(window)?;
+    let next = |(postings, _): &(&[Impact], u32)| postings.first().map(|next| next.place);
+    while let Some(place) = lists.iter().filter_map(next).min() {
+        let first = usize::from(place) / TILE * TILE;
+        let slots = TILE.min(end.saturating_sub(first));
+        let scores = &mut scratch.scores[..slots];
+        for (postings, weight) in &mut *lists {
+            let taken = kernels::accumulate(scores, postings, first as u16, *weight);
+            *postings = &postings[taken..];
         }
-        if eligible.is_some_and(|eligible| eligible.count_ones(start..end) == 0) {
-            pass_over(cursors, window)?;
+        if lists.iter().filter_map(next).any(|next| next <= place) {
+            let file = part.segment.file();
+            return Err(file.corrupt("a posting lies behind the last document, or out of order"));
+        }
+        let first = start + first;
+        if part.is_excluded(first..first + slots) {
+            scores.fill(0);
             continue;
         }
-        score_window(cursors, window, &mut scratch.scores, end - start, segment)?;
-        for first in (start..end).step_by(STRIDE) {
-            let last = (first + STRIDE).min(end);
-            let scores = &mut scratch.scores[first - start..last - start];
-            kernels::drain_above(scores, top.floor(), &mut scratch.found);
-            for (position, score) in scratch.found.drain(..) {
-                let document = first + position as usize;
-                if score > top.floor() && eligible.is_none_or(|e| e.contains(document)) {
-                    let ordinal = first_ordinal + document as u64;
-                    top.offer(Scored { score, ordinal });
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-fn pass_over(cursors: &mut [(Runs<'_>, u32)], window: u32) -> Result<()> {
-    for (runs, _) in cursors {
-        if runs.window() == Some(window) {
-            runs.take()?;
-        }
-    }
-    Ok(())
-}
-
-/// Adds up the scores of the `documents` documents of a window.
-fn score_window(
-    cursors: &mut [(Runs<'_>, u32)],
-    window: u32,
-    scores: &mut Accumulators,
-    documents: usize,
-    segment: &SparseSegment,
-) -> Result<()> {
-    for (runs, weight) in cursors {
-        if runs.window() != Some(window) {
-            continue;
-        }
-        if let Some(run) = runs.take()? {
-            let largest = kernels::accumulate(scores, run.documents, run.impacts, *weight);
-            if largest as usize >= documents {
-                return Err(segment
-                    .file()
-                    .corrupt("a posting lies behind the last document"));
-            }
+        for (number, scores) in scores.chunks_mut(STRIDE).enumerate() {
+            part.offer(first + number * STRIDE, scores, &mut scratch.found, top)?;
         }
     }
     Ok(())

@@ -1,5 +1,5 @@
 //! Rows of a buffer as a source of postings: terms numbered in ascending order, weights quantised, by
-//! document and by term. The buffer stays as it is, so that an interrupted flush can be tried again.
+//! XX stays as it is, so that an interrupted flush can be tried again.
 
 use rayon::prelude::*;
 
@@ -14,7 +14,6 @@ pub struct Flush<'a> {
     /// For each term, its number in the buffer; ascending by key.
     terms: Vec<u32>,
     rows: Lists,
-    postings: Lists,
 }
 
 /// Lists of numbers with impacts: list `i` is `starts[i]..starts[i + 1]`.
@@ -25,7 +24,7 @@ struct Lists {
 }
 
 /// What a posting takes in a `Flush`.
-pub const BYTES_PER_POSTING: usize = 2 * (4 + 1);
+pub const BYTES_PER_POSTING: usize = 4 + 1;
 
 impl<'a> Flush<'a> {
     /// Takes the rows numbered in `rows`; `impact(row, weight)` gives the impact of a posting.
@@ -37,12 +36,10 @@ impl<'a> Flush<'a> {
     ) -> Result<Self> {
         let (terms, rank) = sorted_terms(buffer, rows)?;
         let rows = Lists::of_rows(buffer, rows, &rank, &mut impact, interrupt)?;
-        let postings = rows.inverted(terms.len(), interrupt)?;
         Ok(Self {
             buffer,
             terms,
             rows,
-            postings,
         })
     }
 }
@@ -99,33 +96,6 @@ impl Lists {
         Ok(lists)
     }
 
-    /// The same pairs listed by number; there are `count` numbers.
-    fn inverted(&self, count: usize, interrupt: &Interrupt) -> Result<Self> {
-        let mut starts = vec![0; count + 1];
-        self.numbers
-            .iter()
-            .for_each(|&number| starts[number as usize + 1] += 1);
-        for number in 0..count {
-            starts[number + 1] += starts[number];
-        }
-        let mut next = starts.clone();
-        let mut inverted = Self {
-            starts,
-            numbers: vec![0; self.numbers.len()],
-            impacts: vec![0; self.numbers.len()],
-        };
-        for list in 0..self.starts.len() as u32 - 1 {
-            check_now_and_then(list, interrupt)?;
-            for (number, impact) in self.list(list) {
-                let next = &mut next[number as usize];
-                inverted.numbers[*next as usize] = list;
-                inverted.impacts[*next as usize] = impact;
-                *next += 1;
-            }
-        }
-        Ok(inverted)
-    }
-
     fn list(&self, list: u32) -> impl Iterator<Item = (u32, u8)> + '_ {
         let list = list as usize;
         let range = self.starts[list] as usize..self.starts[list + 1] as usize;
@@ -145,12 +115,6 @@ impl Source for Flush<'_> {
 
     fn key(&self, term: u32) -> Result<Key<'_>> {
         Ok(self.buffer.key(self.terms[term as usize]))
-    }
-
-    fn postings(&self, term: u32, mut visit: impl FnMut(u32, u8) -> Result<()>) -> Result<()> {
-        self.postings
-            .list(term)
-            .try_for_each(|(document, impact)| visit(document, impact))
     }
 
     fn row(&self, document: u32, mut visit: impl FnMut(u32, u8) -> Result<()>) -> Result<()> {

@@ -6,7 +6,7 @@ use fixedbitset::FixedBitSet;
 use super::reader::SparseSegment;
 use super::writer::{Source, check_now_and_then};
 use crate::error::Result;
-use crate::kernels::WINDOW;
+use crate::kernels::{Impact, WINDOW};
 use crate::pool::Interrupt;
 use crate::storage::keys::Key;
 
@@ -116,36 +116,16 @@ impl<'a> Merge<'a> {
     fn is_alive(&self, segment: usize, term: u32) -> Result<bool> {
         let mut runs = self.segments[segment].runs(term)?;
         while let Some(run) = runs.take()? {
-            let start = window_start(run.window);
-            let stays = |document: &u16| {
-                let document = start.saturating_add(u32::from(*document));
-                self.map.new_number(segment, document).is_some()
-            };
-            if run.documents.iter().any(stays) {
-                return Ok(true);
+            let start = run.window as usize * WINDOW;
+            for &Impact { place, .. } in run.postings {
+                let document = self.segments[segment].document(start + usize::from(place))?;
+                if self.map.new_number(segment, document).is_some() {
+                    return Ok(true);
+                }
             }
         }
         Ok(false)
     }
-}
-
-fn each_posting(
-    segment: &SparseSegment,
-    term: u32,
-    mut visit: impl FnMut(u32, u8) -> Result<()>,
-) -> Result<()> {
-    let mut runs = segment.runs(term)?;
-    while let Some(run) = runs.take()? {
-        let start = window_start(run.window);
-        for (&document, &impact) in run.documents.iter().zip(run.impacts) {
-            visit(start.saturating_add(u32::from(document)), impact)?;
-        }
-    }
-    Ok(())
-}
-
-fn window_start(window: u32) -> u32 {
-    window.saturating_mul(WINDOW as u32)
 }
 
 impl Source for Merge<'_> {
@@ -160,21 +140,6 @@ impl Source for Merge<'_> {
     fn key(&self, term: u32) -> Result<Key<'_>> {
         let (segment, term) = self.occurrences[self.starts[term as usize] as usize];
         self.segments[segment as usize].key(term)
-    }
-
-    fn postings(&self, term: u32, mut visit: impl FnMut(u32, u8) -> Result<()>) -> Result<()> {
-        let range = self.starts[term as usize] as usize..self.starts[term as usize + 1] as usize;
-        for &(segment, term) in &self.occurrences[range] {
-            let segment = segment as usize;
-            each_posting(self.segments[segment], term, |document, impact| match self
-                .map
-                .new_number(segment, document)
-            {
-                Some(document) => visit(document, impact),
-                None => Ok(()),
-            })?;
-        }
-        Ok(())
     }
 
     fn row(&self, document: u32, mut visit: impl FnMut(u32, u8) -> Result<()>) -> Result<()> {

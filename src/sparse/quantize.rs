@@ -84,6 +84,18 @@ impl QuantizedQuery {
         (f64::from(score) * self.unit) as f32
     }
 
+    /// The least integer score that is worth `score` or more; the largest integer if there is none.
+    pub fn at_least(&self, score: f32) -> u32 {
+        let mut least = (f64::from(score) / self.unit).clamp(0.0, f64::from(u32::MAX)) as u32;
+        while least > 0 && self.score(least - 1) >= score {
+            least -= 1;
+        }
+        while least < u32::MAX && self.score(least) < score {
+            least += 1;
+        }
+        least
+    }
+
     /// A query weight in the units given, after rounding.
     pub fn weight(&self, weight: u32, scale: Scale) -> f32 {
         (f64::from(weight) * self.unit / scale.step()) as f32

@@ -3,18 +3,29 @@
 
 use std::ops::Range;
 
+use fixedbitset::FixedBitSet;
+
+use super::writer::RunRecord;
 use crate::error::Result;
+use crate::kernels::{Impact, WINDOW};
 use crate::storage::keys::{Key, KeyColumn, KeyKind};
 use crate::storage::section::{Array, SectionFile};
 
 pub struct SparseSegment {
     file: SectionFile,
     pub terms: KeyColumn,
+    /// Slots in a block.
+    block: usize,
+    documents: usize,
+    /// Both empty where every document is in the slot of its own number.
+    slot_documents: Array<u32>,
+    document_slots: Array<u32>,
     term_runs: Array<u32>,
-    run_windows: Array<u32>,
-    run_starts: Array<u32>,
-    posting_documents: Array<u16>,
-    posting_impacts: Array<u8>,
+    /// One more than there are runs.
+    runs: Array<RunRecord>,
+    maxima: Array<Impact>,
+    maxima_blocks: Array<u16>,
+    postings: Array<Impact>,
     row_starts: Array<u32>,
     row_terms: RowTerms,
     row_impacts: Array<u8>,
@@ -26,40 +37,86 @@ enum RowTerms {
     Wide(Array<u32>),
 }
 
-/// The postings of a term in a window. Documents count from the start of the window.
+/// The postings of a term in a window, in ascending order of slots, which count from its start.
 #[derive(Clone, Copy)]
 pub struct Run<'a> {
     pub window: u32,
-    pub documents: &'a [u16],
-    pub impacts: &'a [u8],
+    pub postings: &'a [Impact],
+    /// The largest impact in each block of the window. There are none where a run is so short that
+    /// reading all of it is as quick.
+    pub maxima: &'a [Impact],
+    /// The blocks that the maxima are of, ascending, where not every block has one.
+    pub blocks: &'a [u16],
 }
 
 impl SparseSegment {
-    pub fn open(file: SectionFile, kind: KeyKind, documents: u32) -> Result<Self> {
+    /// `block` is a power of two, at most `WINDOW`.
+    pub fn open(file: SectionFile, kind: KeyKind, block: usize, documents: u32) -> Result<Self> {
+        let documents = documents as usize;
         let terms = KeyColumn::open(&file, "terms", kind)?;
-        let run_windows: Array<u32> = file.array("run_windows")?;
-        let posting_impacts: Array<u8> = file.array("posting_impacts")?;
-        let postings = posting_impacts.len();
+        let postings: Array<Impact> = file.array("postings")?;
         let row_terms = match terms.len() <= 1 << 16 {
-            true => RowTerms::Narrow(file.array_of("row_terms", postings)?),
-            false => RowTerms::Wide(file.array_of("row_terms", postings)?),
+            true => RowTerms::Narrow(file.array_of("row_terms", postings.len())?),
+            false => RowTerms::Wide(file.array_of("row_terms", postings.len())?),
         };
+        let slot_documents: Array<u32> = file.array("slot_documents")?;
+        if !slot_documents.is_empty() && slot_documents.len() != documents {
+            return Err(file.corrupt("slot_documents: not one for each document"));
+        }
         Ok(Self {
+            document_slots: file.array_of("document_slots", slot_documents.len())?,
             term_runs: file.array_of("term_runs", terms.len() + 1)?,
-            run_starts: file.array_of("run_starts", run_windows.len() + 1)?,
-            posting_documents: file.array_of("posting_docs", postings)?,
-            row_starts: file.array_of("row_starts", documents as usize + 1)?,
-            row_impacts: file.array_of("row_impacts", postings)?,
+            runs: file.array("runs")?,
+            maxima: file.array("maxima")?,
+            maxima_blocks: file.array("maxima_blocks")?,
+            row_starts: file.array_of("row_starts", documents + 1)?,
+            row_impacts: file.array_of("row_impacts", postings.len())?,
             terms,
-            run_windows,
-            posting_impacts,
+            block,
+            documents,
+            slot_documents,
+            postings,
             row_terms,
             file,
         })
     }
 
-    pub fn documents(&self) -> u32 {
-        self.row_starts.len() as u32 - 1
+    pub fn documents(&self) -> usize {
+        self.documents
+    }
+
+    pub fn postings(&self) -> usize {
+        self.postings.len()
+    }
+
+    /// Slots in a block.
+    pub fn block(&self) -> usize {
+        self.block
+    }
+
+    /// The document in a slot.
+    pub fn document(&self, slot: usize) -> Result<u32> {
+        let document = match self.slot_documents.is_empty() {
+            true => Some(slot as u32),
+            false => self.slot_documents.get(slot).copied(),
+        };
+        let known = document.filter(|document| (*document as usize) < self.documents);
+        known.ok_or_else(|| self.file.corrupt(format!("document in slot {slot}")))
+    }
+
+    /// The slots of a set of documents.
+    pub fn slots(&self, documents: &FixedBitSet) -> Result<FixedBitSet> {
+        if self.document_slots.is_empty() {
+            return Ok(documents.clone());
+        }
+        let mut slots = FixedBitSet::with_capacity(self.documents);
+        for document in documents.ones() {
+            let slot = self.document_slots.get(document);
+            let slot = slot.filter(|slot| (**slot as usize) < self.documents);
+            let broken = || self.file.corrupt(format!("slot of document {document}"));
+            slots.insert(*slot.ok_or_else(broken)? as usize);
+        }
+        Ok(slots)
     }
 
     /// Number of a term, if the segment has it.
@@ -74,22 +131,22 @@ impl SparseSegment {
 
     /// The runs of a term, in ascending order of windows.
     pub fn runs(&self, term: u32) -> Result<Runs<'_>> {
-        let range = pair(&self.term_runs, term).filter(|runs| runs.end <= self.run_windows.len());
-        let range = range.ok_or_else(|| self.file.corrupt(format!("runs of term {term}")))?;
+        let records = pair(&self.term_runs, term)
+            .and_then(|range| self.runs.get(range.start..range.end + 1))
+            .ok_or_else(|| self.file.corrupt(format!("runs of term {term}")))?;
         Ok(Runs {
-            windows: &self.run_windows[range.clone()],
-            starts: &self.run_starts[range.start..=range.end],
-            documents: &self.posting_documents,
-            impacts: &self.posting_impacts,
-            file: &self.file,
+            records,
+            segment: self,
         })
     }
 
     /// Number of documents that have a term, deleted ones included.
     pub fn document_frequency(&self, term: u32) -> Result<u32> {
-        let runs = self.runs(term)?;
-        let ends = runs.starts.first().zip(runs.starts.last());
-        Ok(ends.map_or(0, |(first, last)| last.saturating_sub(*first)))
+        let records = self.runs(term)?.records;
+        let ends = records.first().zip(records.last());
+        Ok(ends.map_or(0, |(first, end)| {
+            end.postings.saturating_sub(first.postings)
+        }))
     }
 
     /// Terms and impacts of a document, terms ascending.
@@ -111,21 +168,28 @@ impl SparseSegment {
     /// Checks that every posting belongs to one term and one document, so that reading all of them takes
     /// no longer than the file is long. `open` leaves that out, to stay independent of the size.
     pub fn check_lists(&self) -> Result<()> {
-        let postings = self.posting_impacts.len();
-        let lists = [
-            (&self.term_runs, self.run_windows.len()),
-            (&self.run_starts, postings),
-            (&self.row_starts, postings),
-        ];
-        let fits = |starts: &[u32], end: usize| {
-            let ends = starts.first().copied().zip(starts.last().copied());
-            ends == Some((0, end as u32)) && starts.is_sorted()
-        };
-        match lists.iter().all(|(starts, end)| fits(starts, *end)) {
+        let ends = |starts: &[u32]| starts.first().copied().zip(starts.last().copied());
+        let fits = |starts: &[u32], end| ends(starts) == Some((0, end)) && starts.is_sorted();
+        let runs: Vec<u32> = self.runs.iter().map(|run| run.postings).collect();
+        let postings = self.postings.len() as u32;
+        match fits(&self.row_starts, postings)
+            && fits(&runs, postings)
+            && fits(&self.term_runs, runs.len() as u32 - 1)
+        {
             true => Ok(()),
             false => Err(self
                 .file
                 .corrupt("the lists of postings overlap or leave gaps")),
+        }
+    }
+
+    /// Slots of a window.
+    pub fn window_len(&self, window: u32) -> Result<usize> {
+        let start = window as usize * WINDOW;
+        let slots = self.documents.saturating_sub(start).min(WINDOW);
+        match slots {
+            0 => Err(self.file.corrupt("a run lies behind the last document")),
+            slots => Ok(slots),
         }
     }
 
@@ -144,43 +208,42 @@ fn pair(starts: &[u32], number: u32) -> Option<Range<usize>> {
 /// The runs of one term.
 #[derive(Clone, Copy)]
 pub struct Runs<'a> {
-    windows: &'a [u32],
-    starts: &'a [u32],
-    documents: &'a [u16],
-    impacts: &'a [u8],
-    file: &'a SectionFile,
+    /// One more than there are runs left.
+    records: &'a [RunRecord],
+    segment: &'a SparseSegment,
 }
 
 impl<'a> Runs<'a> {
-    /// The next run, without taking it.
+    /// The window of the next run, without taking it.
     pub fn window(&self) -> Option<u32> {
-        self.windows.first().copied()
+        match self.records {
+            [run, _, ..] => Some(run.window),
+            _ => None,
+        }
     }
 
     /// Takes the next run.
     pub fn take(&mut self) -> Result<Option<Run<'a>>> {
-        let Some((&window, windows)) = self.windows.split_first() else {
+        let (segment, file) = (self.segment, &self.segment.file);
+        let [run, next, ..] = self.records else {
             return Ok(None);
         };
-        if windows.first().is_some_and(|next| *next <= window) {
-            return Err(self.file.corrupt("the windows of a term do not ascend"));
+        self.records = &self.records[1..];
+        if self.window().is_some_and(|window| window <= run.window) {
+            return Err(file.corrupt("the windows of a term do not ascend"));
         }
-        let Some(range) = pair(self.starts, 0) else {
-            return Err(self.file.corrupt("the starts of the runs do not ascend"));
-        };
-        let postings = self
-            .documents
-            .get(range.clone())
-            .zip(self.impacts.get(range));
-        let Some((documents, impacts)) = postings else {
-            return Err(self.file.corrupt("a run passes the end of the postings"));
-        };
-        self.windows = windows;
-        self.starts = &self.starts[1..];
-        Ok(Some(Run {
-            window,
-            documents,
-            impacts,
-        }))
+        let range = |start: u32, end: u32| start as usize..end as usize;
+        let postings = segment.postings.get(range(run.postings, next.postings));
+        let maxima = segment.maxima.get(range(run.maxima, next.maxima));
+        let blocks = segment.maxima_blocks.get(range(run.blocks, next.blocks));
+        match (postings, maxima, blocks) {
+            (Some(postings), Some(maxima), Some(blocks)) => Ok(Some(Run {
+                window: run.window,
+                postings,
+                maxima,
+                blocks,
+            })),
+            _ => Err(file.corrupt("a run passes the end of the postings or their maxima")),
+        }
     }
 }

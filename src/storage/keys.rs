@@ -1,6 +1,8 @@
 //! Keys — external ids, terms, keyword values: all integers or all strings — and columns of them in a
 //! file of sections. Bytes: FORMAT.md, "Key columns".
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use super::section::{Array, SectionFile, SectionWriter};
@@ -118,9 +120,15 @@ impl KeyColumn {
 
     /// Number of keys below `key` in a column that ascends.
     pub fn lower_bound(&self, key: Key<'_>) -> usize {
-        partition_point(self.len(), |position| {
-            self.compare(position, key) == Some(std::cmp::Ordering::Less)
-        })
+        let is_below = |position| self.compare(position, key) == Some(std::cmp::Ordering::Less);
+        let range = match (self, key) {
+            (KeyColumn::Int(values), Key::Int(key)) => near(values, key),
+            _ => 0..self.len(),
+        };
+        let within = partition_point(range.len(), |position| {
+            is_below(range.start.saturating_add(position))
+        });
+        range.start.saturating_add(within)
     }
 
     /// How the key at `position` compares with `key`; keys of the other kind never compare.
@@ -145,6 +153,31 @@ impl KeyColumn {
         };
         bytes.get(start..end)
     }
+}
+
+/// Where the lower bound of `key` lies in values that ascend: near the place that it would have if they
+/// were evenly spread, as the numbers of a vocabulary nearly are.
+fn near(values: &[i64], key: i64) -> Range<usize> {
+    let (Some(&first), Some(&last)) = (values.first(), values.last()) else {
+        return 0..0;
+    };
+    let share = (key as f64 - first as f64) / (last as f64 - first as f64).max(1.0);
+    let guess = (share * values.len() as f64) as usize;
+    let is_below = |position: usize| values.get(position).is_some_and(|value| *value < key);
+    let mut step = 8_usize;
+    let mut start = guess.min(values.len());
+    let mut end = start;
+    while is_below(end) {
+        start = end.saturating_add(1);
+        end = end.saturating_add(step).min(values.len());
+        step = step.saturating_mul(2);
+    }
+    while start > 0 && !is_below(start.saturating_sub(1)) {
+        end = start.saturating_sub(1);
+        start = start.saturating_sub(step);
+        step = step.saturating_mul(2);
+    }
+    start..end
 }
 
 /// First position in `0..length` for which `below` is false, when it is true before it only.

@@ -9,11 +9,11 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use weft::index::{
-    AttributeKind, Batch, Document, Filter, Schema, Snapshot, SparseRows, SparseSchema, Value,
-    Values, Writer,
+    AttributeKind, Batch, Document, Filter, Options, Schema, Snapshot, SparseRows, SparseSchema,
+    Value, Values, Writer,
 };
 use weft::pool::Interrupt;
-use weft::sparse::{QuantizedQuery, Scale};
+use weft::sparse::{Plan, QuantizedQuery, Scale};
 use weft::storage::keys::{Key, KeyKind, Keys, OwnedKey};
 use weft::storage::manifest::{self, Manifest};
 use weft::storage::verify::verify;
@@ -26,6 +26,8 @@ pub const SMALL: u64 = 1;
 pub const LARGE: u64 = 1 << 30;
 const MAX_WEIGHT: f32 = 4.0;
 const TERMS: i64 = 61;
+/// Most documents have it.
+const COMMON_TERM: i64 = 60;
 const FILTER: &str = "lang = 'en' and year >= 2005";
 
 pub fn schema() -> Schema {
@@ -40,6 +42,8 @@ pub fn schema() -> Schema {
             terms: KeyKind::Int,
             max_weight: Some(MAX_WEIGHT.into()),
             bm25: None,
+            block_size: 8,
+            reorder: true,
         }),
         attributes: attributes
             .map(|(name, kind)| (name.to_owned(), kind))
@@ -62,9 +66,14 @@ impl Doc {
         let weight = |i: i64| 0.05 + ((number * 31 + version * 17 + i * 7) % 79) as f32 / 20.0;
         let term = |i: i64| (number * 5 + version + i * i) % TERMS;
         let attribute = |period: i64| (number + version) % period != 0;
+        let mut terms: BTreeMap<i64, f32> =
+            (0..1 + number % 12).map(|i| (term(i), weight(i))).collect();
+        if number % 4 != 0 {
+            terms.insert(COMMON_TERM, weight(number));
+        }
         Self {
             id: format!("doc-{number}"),
-            terms: (0..1 + number % 12).map(|i| (term(i), weight(i))).collect(),
+            terms,
             lang: attribute(5).then(|| ["de", "en", "fr"][(number % 3) as usize]),
             size: attribute(7).then_some(number as f64 / 8.0),
             year: attribute(4).then_some(2000 + number % 10),
@@ -221,15 +230,20 @@ pub struct Answers {
     ids: Vec<String>,
     /// As JSON.
     documents: Vec<String>,
-    /// Ids and scores, for each query and each way to restrict it.
-    hits: Vec<Vec<(String, f32)>>,
+    pub hits: Hits,
     document_frequencies: Vec<u64>,
 }
 
 type Query = &'static [(i64, f32)];
 const QUERIES: [Query; 3] = [
     &[(7, 1.0)],
-    &[(0, 0.5), (3, 2.0), (7, 1.25), (12, 0.01), (60, 3.0)],
+    &[
+        (0, 0.5),
+        (3, 2.0),
+        (7, 1.25),
+        (12, 0.01),
+        (COMMON_TERM, 3.0),
+    ],
     &[(TERMS + 1, 1.0)],
 ];
 const SUBSET: [&str; 4] = ["doc-3", "doc-60", "doc-11", "nobody"];
@@ -342,15 +356,11 @@ pub fn answers(snapshot: &Snapshot) -> Result<Answers> {
     let documents = keys
         .iter()
         .map(|id| snapshot.get(*id).map(|document| describe(&document)));
-    let hits = QUERIES
-        .iter()
-        .map(|query| search(snapshot, query))
-        .collect::<Result<Vec<_>>>()?;
     let frequency = |term| snapshot.document_frequency(&OwnedKey::Int(term));
     Ok(Answers {
         ids: keys.iter().map(text_of).collect(),
         documents: documents.collect::<Result<_>>()?,
-        hits: hits.into_iter().flatten().collect(),
+        hits: hits(snapshot, None)?,
         document_frequencies: (0..TERMS).map(frequency).collect::<Result<_>>()?,
     })
 }
@@ -362,7 +372,32 @@ pub fn text_of(key: &Key<'_>) -> String {
     }
 }
 
-fn search(snapshot: &Snapshot, query: Query) -> Result<Vec<Vec<(String, f32)>>> {
+/// Every way to search a segment.
+pub const PLANS: [Option<Plan>; 4] = [
+    None,
+    Some(Plan::Exhaustive),
+    Some(Plan::BlockMax),
+    Some(Plan::Rows),
+];
+
+/// Ids and scores, for each query and each way to restrict it.
+pub type Hits = Vec<Vec<(String, f32)>>;
+
+pub fn hits(snapshot: &Snapshot, plan: Option<Plan>) -> Result<Hits> {
+    let options = Options {
+        plan,
+        ..Options::default()
+    };
+    hits_with(snapshot, &options)
+}
+
+/// The same for other options; `k` is given.
+pub fn hits_with(snapshot: &Snapshot, options: &Options) -> Result<Hits> {
+    let found = QUERIES.iter().map(|query| search(snapshot, query, options));
+    Ok(found.collect::<Result<Vec<_>>>()?.concat())
+}
+
+fn search(snapshot: &Snapshot, query: Query, options: &Options) -> Result<Hits> {
     let (terms, weights): (Vec<i64>, Vec<f32>) = query.iter().copied().unzip();
     let queries = snapshot.vector_queries(&SparseRows {
         indptr: &[0, terms.len() as i64],
@@ -380,9 +415,13 @@ fn search(snapshot: &Snapshot, query: Query) -> Result<Vec<Vec<(String, f32)>>> 
     };
     let ways = [(5, &all), (1000, &all), (10, &english), (10, &chosen)];
     let search = |(k, filter): (usize, &Filter<'_>)| {
-        let hits = snapshot.search(&queries, k, filter, 1)?;
+        let options = Options {
+            k,
+            ..options.clone()
+        };
+        let answers = snapshot.search(&queries, filter, &options)?;
         let name = |hit: &weft::index::Hit| Ok((text_of(&snapshot.id(*hit)?), hit.score));
-        hits[0].iter().map(name).collect()
+        answers[0].hits.iter().map(name).collect()
     };
     ways.into_iter().map(search).collect()
 }
@@ -432,6 +471,10 @@ impl Expected {
             found == *expected,
             "generation {generation} differs:\n{found:?}\n{expected:?}"
         );
+        for plan in PLANS {
+            let found = hits(&snapshot, plan).unwrap_or_else(|error| panic!("{plan:?}: {error}"));
+            assert!(found == expected.hits, "{plan:?} differs");
+        }
         generation
     }
 

@@ -2,7 +2,8 @@
 
 use serde_json::{Value as Json, json};
 
-use super::forge::{Files, Layout, manifest_of_json, put, u32_at, u32s, u64_at, values};
+use super::forge::{Files, Layout, manifest_of_json, put, u64_at};
+use super::DOCUMENTS;
 use super::hostile::Outcome::{self, *};
 
 const MEBIBYTES: usize = 1 << 20;
@@ -11,10 +12,10 @@ const MEBIBYTES: usize = 1 << 20;
 pub type Case = (&'static str, Outcome, fn(&mut Files));
 
 pub fn all() -> Vec<Case> {
-    [manifests(), structures(), contents()].concat()
+    [manifests(), structures(), contents(), super::lists::all()].concat()
 }
 
-fn manifest(files: &mut Files, edit: impl FnOnce(&mut Json)) {
+pub fn manifest(files: &mut Files, edit: impl FnOnce(&mut Json)) {
     files.edit_manifest(edit);
 }
 
@@ -133,13 +134,13 @@ fn manifests() -> Vec<Case> {
         }),
         ("no documents", Refused, |f| segment(f, "documents", 0)),
         ("one document more", Refused, |f| {
-            segment(f, "documents", 701)
+            segment(f, "documents", DOCUMENTS + 1)
         }),
         ("more documents than 32 bits", Refused, |f| {
             segment(f, "documents", 1_u64 << 32)
         }),
         ("more deleted than there are", Refused, |f| {
-            segment(f, "deleted", 701)
+            segment(f, "deleted", DOCUMENTS + 1)
         }),
         ("another number of deleted", Refused, |f| {
             segment(f, "deleted", 1)
@@ -363,7 +364,7 @@ fn structures() -> Vec<Case> {
         ("bytes between sections", Refused, |f| {
             f.edit_sections(".ids", |sections| sections[0].1.resize(1 << 16, 0));
             f.edit(".ids", |bytes, layout| {
-                put(bytes, layout.body + LENGTH, &(700_u64 * 4).to_le_bytes());
+                put(bytes, layout.body + LENGTH, &(DOCUMENTS * 4).to_le_bytes());
             });
         }),
         ("bytes behind the last section", Refused, |f| {
@@ -410,13 +411,13 @@ fn resize(files: &mut Files, length: usize) {
 }
 
 /// Puts `value` into a section as item `number` of as many bytes.
-fn item(files: &mut Files, kind: &str, section: &str, number: usize, value: &[u8]) {
+pub fn item(files: &mut Files, kind: &str, section: &str, number: usize, value: &[u8]) {
     files.edit_section(kind, section, |content| {
         put(content, number * value.len(), value)
     });
 }
 
-const ALL: [u8; 4] = [0xff; 4];
+pub const ALL: [u8; 4] = [0xff; 4];
 
 fn contents() -> Vec<Case> {
     vec![
@@ -437,64 +438,6 @@ fn contents() -> Vec<Case> {
         }),
         ("one document for all ids", Harmless, |f| {
             f.edit_section(".ids", "order", |order| order.fill(0));
-        }),
-        ("runs of a term that descend", Found, |f| {
-            item(f, ".sparse", "term_runs", 7, &ALL)
-        }),
-        ("runs of a term out of range", Found, |f| {
-            f.edit_section(".sparse", "term_runs", |runs| {
-                put(runs, 28, &u32s(&[1 << 20; 54]))
-            });
-        }),
-        ("a window behind the last document", Found, |f| {
-            item(f, ".sparse", "run_windows", 7, &ALL)
-        }),
-        ("window 1 of a small segment", Found, |f| {
-            item(f, ".sparse", "run_windows", 7, &[1, 0, 0, 0]);
-        }),
-        ("a million runs of one window", Found, |f| million_runs(f)),
-        ("postings of a run that descend", Found, |f| {
-            item(f, ".sparse", "run_starts", 7, &ALL)
-        }),
-        ("postings of a run out of range", Found, |f| {
-            f.edit_section(".sparse", "run_starts", |starts| {
-                put(starts, 32, &u32s(&[1 << 20; 54]))
-            });
-        }),
-        ("a posting of a document that is not there", Found, |f| {
-            f.edit_section(".sparse", "posting_docs", |documents| documents.fill(0xff));
-        }),
-        ("all postings of one document", Harmless, |f| {
-            f.edit_section(".sparse", "posting_docs", |documents| documents.fill(0));
-        }),
-        ("impacts of 0", Harmless, |f| {
-            f.edit_section(".sparse", "posting_impacts", |impacts| impacts.fill(0));
-        }),
-        ("a row that ends before it starts", Found, |f| {
-            item(f, ".sparse", "row_starts", 9, &ALL)
-        }),
-        ("a term of a row that is not there", Found, |f| {
-            f.edit_section(".sparse", "row_terms", |terms| terms.fill(0xff));
-        }),
-        ("terms of a row that descend", Harmless, |f| {
-            f.edit_section(".sparse", "row_terms", |terms| terms.reverse());
-        }),
-        ("terms that descend", Harmless, |f| {
-            let descending: Vec<i64> = (0..61).rev().collect();
-            let bytes = values(&descending, |term| term.to_le_bytes());
-            f.edit_section(".sparse", "terms.int", |terms| *terms = bytes);
-        }),
-        ("negative terms", Harmless, |f| {
-            f.edit_section(".sparse", "terms.int", |terms| terms.fill(0xff));
-        }),
-        ("rows for another number of documents", Refused, |f| {
-            f.edit_section(".sparse", "row_starts", |starts| starts.truncate(400));
-        }),
-        ("fewer impacts than postings", Refused, |f| {
-            f.edit_section(".sparse", "posting_impacts", |impacts| impacts.truncate(4));
-        }),
-        ("no starts", Refused, |f| {
-            f.edit_section(".sparse", "row_starts", Vec::clear)
         }),
         ("a keyword that is not there", Harmless, |f| {
             item(f, ".attributes", "0.values", 3, &[9, 0, 0, 0]);
@@ -533,27 +476,4 @@ fn contents() -> Vec<Case> {
             f.edit_section(".deleted-", "counts", |counts| counts.truncate(8));
         }),
     ]
-}
-
-/// Term 7, which the queries ask for, has a million runs, all of window 0 and without postings but one.
-fn million_runs(files: &mut Files) {
-    const RUNS: u32 = 1 << 20;
-    files.edit_sections(".sparse", |sections| {
-        for (name, content) in sections {
-            match name.as_str() {
-                "term_runs" => {
-                    for number in 8..content.len() / 4 {
-                        let shifted = u32_at(content, number * 4) + RUNS;
-                        put(content, number * 4, &shifted.to_le_bytes());
-                    }
-                }
-                "run_windows" => drop(content.splice(28..28, vec![0; 4 * RUNS as usize])),
-                "run_starts" => {
-                    let start = content[28..32].repeat(RUNS as usize);
-                    drop(content.splice(28..28, start));
-                }
-                _ => (),
-            }
-        }
-    });
 }

@@ -10,7 +10,7 @@ use weft::index::Snapshot;
 use weft::{Error, Result};
 
 use super::forge::Files;
-use super::{cases, golden, use_index};
+use super::{Healthy, cases, golden, use_index};
 
 const MEBIBYTES: usize = 1 << 20;
 
@@ -32,6 +32,7 @@ pub enum Outcome {
 #[test]
 fn hostile_files_do_no_harm() {
     let golden = Files::of(&golden());
+    let healthy = Healthy::new();
     let mut failed = vec![];
     let mut count = 0;
     for (name, expected, forge) in cases::all() {
@@ -40,6 +41,9 @@ fn hostile_files_do_no_harm() {
         count += 1;
         if let Err(message) = try_case(&files, expected) {
             failed.push(format!("{name}: {message}"));
+        }
+        if let Some(plan) = healthy.differs() {
+            failed.push(format!("{name}: then {plan:?} misreads another index"));
         }
     }
     println!("{count} hostile directories");

@@ -7,18 +7,25 @@ mod cases;
 mod common;
 mod forge;
 mod hostile;
+mod lists;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
-use common::{LARGE, Step, add, docs, exhaustive, ids, on_two_threads, open, run};
+use common::{Hits, LARGE, PLANS, Step, add, docs, exhaustive, ids, on_two_threads, open, run};
 use forge::{Files, Layout};
-use weft::index::Snapshot;
+use weft::index::{Options, Snapshot};
+use weft::pool::Interrupt;
+use weft::sparse::{Knobs, Plan};
 use weft::storage::vfs::Vfs;
 use weft::storage::vfs_sim::{Crash, SimVfs};
 use weft::storage::{keys::Keys, verify::verify};
 use weft::{Error, Result};
+
+/// In the first segment of the golden index; the last of its blocks of 8 is half full.
+const DOCUMENTS: i64 = 404;
 
 /// An index of more than 64 KiB with files of all kinds: two segments, documents deleted in both.
 fn golden() -> SimVfs {
@@ -27,12 +34,12 @@ fn golden() -> SimVfs {
         Step::Open {
             memory_limit: LARGE,
         },
-        Step::Add(docs(0..700, 0)),
+        Step::Add(docs(0..DOCUMENTS, 0)),
         Step::Commit,
-        Step::Add(docs(700..1000, 0)),
-        Step::Delete(ids((0..700).step_by(9))),
+        Step::Add(docs(DOCUMENTS..600, 0)),
+        Step::Delete(ids((0..DOCUMENTS).step_by(9))),
         Step::Commit,
-        Step::Delete(ids((1..1000).step_by(11))),
+        Step::Delete(ids((1..600).step_by(11))),
         Step::Commit,
     ];
     let handle: Arc<dyn Vfs> = Arc::new(vfs.clone());
@@ -192,16 +199,64 @@ fn damage(name: &str, bytes: &mut [u8], random: &mut Random) {
 fn use_index(vfs: &SimVfs, write: bool) -> Result<()> {
     let snapshot = Snapshot::open(vfs)?;
     let answers = common::answers(&snapshot).map(drop);
+    let found = every_search().map(|options| common::hits_with(&snapshot, &options).map(drop));
+    let answers = found.into_iter().fold(answers, Result::and);
     serde_json::to_string(&snapshot.stats()).unwrap();
     if write {
         let handle: Arc<dyn Vfs> = Arc::new(copy(vfs));
+        let _ = snapshot.export_ciff(&*handle, "export.ciff", &Interrupt::never());
         let mut writer = open(&handle, LARGE)?;
-        add(&mut writer, &docs(990..1010, 1))?;
-        writer.delete(&Keys::Str(&["doc-5", "doc-700"]))?;
+        add(&mut writer, &docs(590..610, 1))?;
+        writer.delete(&Keys::Str(&["doc-5", "doc-500"]))?;
         writer.commit()?;
         writer.merge(1)?;
     }
     answers
+}
+
+/// Every plan, and what an approximate search does besides.
+fn every_search() -> [Options; 6] {
+    let approximate = Options {
+        knobs: Knobs {
+            alpha: 0.8,
+            beta: 0.5,
+            gamma: 2,
+        },
+        plan: Some(Plan::BlockMax),
+        ..Options::default()
+    };
+    let late = Options {
+        deadline: Some(Duration::ZERO),
+        ..Options::default()
+    };
+    let exact = PLANS.map(|plan| Options {
+        plan,
+        ..Options::default()
+    });
+    let [any, exhaustive, block_max, rows] = exact;
+    [any, exhaustive, block_max, rows, approximate, late]
+}
+
+/// An undamaged index, and what it answers. Searching a damaged one leaves nothing behind that changes it.
+struct Healthy {
+    snapshot: Snapshot,
+    hits: Hits,
+}
+
+impl Healthy {
+    fn new() -> Self {
+        let snapshot = Snapshot::open(&golden()).unwrap();
+        let hits = common::hits(&snapshot, Some(Plan::Exhaustive)).unwrap();
+        Self { snapshot, hits }
+    }
+
+    /// The plan that finds something else, if one does.
+    fn differs(&self) -> Option<Option<Plan>> {
+        let same = |plan: &Option<Plan>| {
+            common::hits(&self.snapshot, *plan).is_ok_and(|hits| hits == self.hits)
+        };
+        PLANS.into_iter().find(|plan| !same(plan))
+    }
 }
 
 #[test]

@@ -1,16 +1,19 @@
 //! `weft._native.Index`.
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, ToPyArray};
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedStr;
 use pyo3::types::PyDict;
-use weft::index::{Contribution, Filter, Hit, Query, Snapshot, Value};
+use weft::index::{Answer, Contribution, Filter, Hit, Options, Query, Snapshot, Value};
+use weft::sparse::{Knobs, Plan};
 use weft::storage::keys::{Key, KeyKind};
 use weft::storage::vfs::OsVfs;
 
 use crate::arrays::{HeldKey, HeldKeys, HeldRows, KeyViews, key_to_python, to_dict};
-use crate::error::IntoPy;
+use crate::error::{IntoPy, invalid};
 
 #[pyclass(frozen, module = "weft._native")]
 pub struct Index {
@@ -18,11 +21,25 @@ pub struct Index {
     snapshot: RwLock<Arc<Snapshot>>,
 }
 
-/// ids (B, k), scores (B, k), counts (B,).
-type Answer<'py> = (
+/// ids (B, k), scores (B, k), counts (B,), exact (B,), bound (B,).
+type Arrays<'py> = (
     Bound<'py, PyAny>,
     Bound<'py, PyArray2<f32>>,
     Bound<'py, PyArray1<i64>>,
+    Bound<'py, PyArray1<bool>>,
+    Bound<'py, PyArray1<f32>>,
+);
+
+/// Alpha, beta, gamma, target recall, least score, seconds until the deadline, plan, threads.
+type Choices = (
+    f32,
+    f32,
+    usize,
+    Option<f32>,
+    Option<f32>,
+    Option<f64>,
+    Option<PyBackedStr>,
+    usize,
 );
 
 type TermContribution<'py> = (Bound<'py, PyAny>, f32, f32, f32);
@@ -59,7 +76,7 @@ impl<'a> Subset<'a> {
 }
 
 impl Index {
-    fn snapshot(&self) -> Arc<Snapshot> {
+    pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -167,7 +184,7 @@ impl Index {
         Ok(found)
     }
 
-    #[pyo3(signature = (queries, k, r#where, subset, num_threads))]
+    #[pyo3(signature = (queries, k, r#where, subset, options))]
     fn search_sparse<'py>(
         &self,
         py: Python<'py>,
@@ -175,38 +192,40 @@ impl Index {
         k: usize,
         r#where: Option<&str>,
         subset: Option<HeldSubset<'py>>,
-        num_threads: usize,
-    ) -> PyResult<Answer<'py>> {
+        options: Choices,
+    ) -> PyResult<Arrays<'py>> {
+        let options = self::options(py, k, &options)?;
         let snapshot = self.snapshot();
         let rows = queries.views()?;
         let subset = Subset::new(subset.as_ref())?;
         let search = || {
             let queries = snapshot.vector_queries(&rows.rows())?;
-            snapshot.search(&queries, k, &subset.filter(r#where), num_threads)
+            snapshot.search(&queries, &subset.filter(r#where), &options)
         };
-        let hits = py.detach(search).into_py(py)?;
-        answer(py, &snapshot, &hits, k)
+        let answers = py.detach(search).into_py(py)?;
+        arrays(py, &snapshot, &answers, k)
     }
 
-    #[pyo3(signature = (queries, k, r#where, subset, num_threads))]
+    #[pyo3(signature = (queries, k, r#where, subset, options))]
     fn search_text<'py>(
         &self,
         py: Python<'py>,
-        queries: Vec<pyo3::pybacked::PyBackedStr>,
+        queries: Vec<PyBackedStr>,
         k: usize,
         r#where: Option<&str>,
         subset: Option<HeldSubset<'py>>,
-        num_threads: usize,
-    ) -> PyResult<Answer<'py>> {
+        options: Choices,
+    ) -> PyResult<Arrays<'py>> {
+        let options = self::options(py, k, &options)?;
         let snapshot = self.snapshot();
         let texts: Vec<&str> = queries.iter().map(|text| &**text).collect();
         let subset = Subset::new(subset.as_ref())?;
         let search = || {
             let queries = snapshot.text_queries(&texts)?;
-            snapshot.search(&queries, k, &subset.filter(r#where), num_threads)
+            snapshot.search(&queries, &subset.filter(r#where), &options)
         };
-        let hits = py.detach(search).into_py(py)?;
-        answer(py, &snapshot, &hits, k)
+        let answers = py.detach(search).into_py(py)?;
+        arrays(py, &snapshot, &answers, k)
     }
 
     fn explain_sparse<'py>(
@@ -253,23 +272,47 @@ fn explain<'py>(
     contributions.into_iter().map(wrap).collect()
 }
 
-/// Hits as arrays with one row a query, as wide as the longest answer and no wider than `k`; places
-/// without a hit hold None or -1 and minus infinity.
-fn answer<'py>(
+fn options(py: Python<'_>, k: usize, choices: &Choices) -> PyResult<Options> {
+    let &(alpha, beta, gamma, target_recall, min_score, deadline, ref plan, threads) = choices;
+    let plan = match plan.as_deref() {
+        None => None,
+        Some("exhaustive") => Some(Plan::Exhaustive),
+        Some("block-max") => Some(Plan::BlockMax),
+        Some("rows") => Some(Plan::Rows),
+        Some(other) => return Err(invalid(py, format!("plan {other:?} is unknown"))),
+    };
+    let deadline = deadline.map(Duration::try_from_secs_f64).transpose();
+    Ok(Options {
+        k,
+        knobs: Knobs { alpha, beta, gamma },
+        target_recall,
+        min_score,
+        deadline: deadline.map_err(|error| invalid(py, format!("deadline: {error}")))?,
+        plan,
+        threads,
+    })
+}
+
+/// Answers as arrays with one row a query and a column for each hit that there can be; places without a
+/// hit hold None or -1 and minus infinity.
+fn arrays<'py>(
     py: Python<'py>,
     snapshot: &Snapshot,
-    hits: &[Vec<Hit>],
+    answers: &[Answer],
     k: usize,
-) -> PyResult<Answer<'py>> {
+) -> PyResult<Arrays<'py>> {
     let width = k.min(snapshot.len() as usize);
-    let shape = [hits.len(), width];
+    let shape = [answers.len(), width];
     let padded = || {
-        hits.iter()
-            .flat_map(|row| (0..width).map(|rank| row.get(rank)))
+        answers
+            .iter()
+            .flat_map(|answer| (0..width).map(|rank| answer.hits.get(rank)))
     };
     let scores = padded().map(|hit| hit.map_or(f32::NEG_INFINITY, |hit| hit.score));
     let scores = PyArray1::from_iter(py, scores).reshape(shape)?;
-    let counts: Vec<i64> = hits.iter().map(|row| row.len() as i64).collect();
+    let counts = answers.iter().map(|answer| answer.hits.len() as i64);
+    let exact = answers.iter().map(|answer| answer.exact);
+    let bound = answers.iter().map(|answer| answer.bound);
     let id = |hit: Option<&Hit>| hit.map(|hit| snapshot.id(*hit)).transpose().into_py(py);
     let ids = match snapshot.schema().ids {
         KeyKind::Int => {
@@ -292,5 +335,11 @@ fn answer<'py>(
             PyArray1::from_vec(py, ids).reshape(shape)?.into_any()
         }
     };
-    Ok((ids, scores, counts.to_pyarray(py)))
+    Ok((
+        ids,
+        scores,
+        PyArray1::from_iter(py, counts),
+        PyArray1::from_iter(py, exact),
+        PyArray1::from_iter(py, bound),
+    ))
 }

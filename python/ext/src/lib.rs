@@ -2,6 +2,7 @@
 //! the result. Computes nothing.
 
 mod arrays;
+mod ciff;
 mod error;
 mod index;
 mod writer;
@@ -40,6 +41,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<writer::Writer>()?;
     module.add_class::<index::Index>()?;
+    module.add_class::<ciff::CiffReader>()?;
+    module.add_function(wrap_pyfunction!(ciff::write_ciff, module)?)?;
     module.add_function(wrap_pyfunction!(verify_index, module)?)?;
     module.add_function(wrap_pyfunction!(analyze, module)?)
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
-use weft::index::{self, AttributeKind, Batch, Schema, Values};
+use weft::index::{self, AttributeKind, Batch, OperatingPoint, Schema, Values};
 use weft::pool::Interrupt;
 use weft::storage::vfs::OsVfs;
 
@@ -20,16 +20,16 @@ pub struct Writer {
 }
 
 /// What a signal handler raised during a long call, until that call returns.
-type Raised = Arc<Mutex<Option<PyErr>>>;
+pub type Raised = Arc<Mutex<Option<PyErr>>>;
 
 /// How often a long call looks for signals such as Ctrl-C.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn interrupt_on_signals(raised: Raised) -> Interrupt {
+pub fn interrupt_on_signals(raised: Raised) -> Interrupt {
     let last = Mutex::new(Instant::now());
     Interrupt::new(move || {
         let mut last = lock(&last);
@@ -133,6 +133,23 @@ impl Writer {
 
     fn merge(&self, py: Python<'_>, max_segments: usize) -> PyResult<()> {
         self.with(py, |writer| writer.merge(max_segments).map(drop))
+    }
+
+    /// k, target recall, alpha, beta and gamma of each.
+    fn set_operating_points(
+        &self,
+        py: Python<'_>,
+        points: Vec<(usize, f32, f32, f32, usize)>,
+    ) -> PyResult<()> {
+        let point = |(k, recall, alpha, beta, gamma)| OperatingPoint {
+            k,
+            recall,
+            alpha,
+            beta,
+            gamma,
+        };
+        let points = points.into_iter().map(point).collect();
+        self.with(py, |writer| writer.set_operating_points(points))
     }
 
     fn close(&self, py: Python<'_>) {
