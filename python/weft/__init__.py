@@ -6,6 +6,7 @@
 """
 
 from weft._native import __version__
+from weft.convert import convert
 from weft.errors import (
     CorruptIndex,
     Error,
@@ -21,6 +22,7 @@ from weft.hits import Hit, Hits
 from weft.index import Contribution, Index, open, verify
 from weft.schema import Bm25, Schema, Sparse
 from weft.text import TextIndex
+from weft.tune import OperatingPoint
 from weft.writer import Writer, build
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "IoError",
     "Locked",
     "NotFound",
+    "OperatingPoint",
     "Schema",
     "SchemaMismatch",
     "Sparse",
@@ -43,6 +46,7 @@ __all__ = [
     "Writer",
     "__version__",
     "build",
+    "convert",
     "evaluate",
     "open",
     "verify",

@@ -15,8 +15,16 @@ Rows: TypeAlias = tuple[npt.NDArray[np.int64], Keys, npt.NDArray[np.float32]]
 Column: TypeAlias = Sequence[str | None] | Sequence[int | None] | Sequence[float | None]
 """One attribute of a batch of documents; None where a document has no value."""
 
-Answer: TypeAlias = tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.int64]]
-"""ids (B, k) int64 or object, scores (B, k), counts (B,)."""
+Options: TypeAlias = tuple[float, float, int, float | None, float | None, float | None, str | None, int]
+"""alpha, beta, gamma (0 for no limit), target recall, least score, seconds until the deadline, plan, threads."""
+
+OperatingPoint: TypeAlias = tuple[int, float, float, float, int]
+"""k, target recall, alpha, beta, gamma."""
+
+Answer: TypeAlias = tuple[
+    npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[np.bool_], npt.NDArray[np.float32]
+]
+"""ids (B, k) int64 or object, scores (B, k), counts (B,), exact (B,), bound (B,)."""
 
 TermContribution: TypeAlias = tuple[int | str, float, float, float]
 """Term, query weight, document weight, their product."""

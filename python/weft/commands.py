@@ -86,8 +86,7 @@ def build(
     bm25 = weft.Bm25(k1, b, None if language.lower() == "none" else language, stop_words)
     texts = weft.TextIndex(output, bm25, _attributes(attribute or []), memory_limit)
     texts.add(corpus)
-    held = sum(file.stat().st_size for file in output.iterdir())
-    _out().print(f"{len(texts.index):,} documents in {plain(output)}, {size(held)}")
+    _out().print(f"{len(texts.index):,} documents in {plain(output)}, {size(_bytes(output))}")
 
 
 @app.command()
@@ -135,6 +134,21 @@ def evaluate(
 
 
 @app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A .ciff, .jsonl or .jsonl.gz file, or an index.")],
+    destination: Annotated[Path, typer.Argument(metavar="DEST", help="The folder of a new index, or such a file.")],
+    ids: Annotated[str, typer.Option(metavar="KIND", help="Ids of a new index: str or int.")] = "str",
+    terms: Annotated[str, typer.Option(metavar="KIND", help="Terms of a new index: str or int.")] = "str",
+    max_weight: Annotated[float | None, typer.Option(help="The largest weight of a new index.")] = None,
+    memory_limit: Annotated[str, typer.Option(help="Memory for documents not yet on disk.")] = MEMORY_LIMIT,
+) -> None:
+    """Turn a file of sparse vectors into an index, or an index into a file."""
+    kinds: dict[str, Any] = {"ids": ids, "terms": terms}
+    count = weft.convert(source, destination, **kinds, max_weight=max_weight, memory_limit=memory_limit)
+    _out().print(f"{count:,} documents in {plain(destination)}, {size(_bytes(destination))}")
+
+
+@app.command()
 def inspect(
     index: IndexPath,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
@@ -159,6 +173,12 @@ def demo(
 ) -> None:
     """Index Python's own documentation and ask it some questions."""
     demonstration.run(folder, write=_out().print)
+
+
+def _bytes(path: Path) -> int:
+    """Return the length of a file, or of all files of a folder."""
+    files = path.iterdir() if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files)
 
 
 def _attributes(declared: list[str]) -> dict[str, Any]:

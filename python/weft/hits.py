@@ -42,6 +42,11 @@ class Hits:
         Higher is better.
     counts : ndarray of int64, shape (B,) or ()
         How many hits of each row are real.
+    exact : ndarray of bool, shape (B,) or ()
+        Whether the hits are proven to be the best.
+    bound : ndarray of float32, shape (B,) or ()
+        No document left out scores higher than this, those below ``min_score`` aside; 0 when every match is here.
+        Hits that score higher are among the best whether `exact` or not.
 
     Examples
     --------
@@ -56,6 +61,8 @@ class Hits:
     ids: npt.NDArray[Any]
     scores: npt.NDArray[np.float32]
     counts: npt.NDArray[np.int64]
+    exact: npt.NDArray[np.bool_]
+    bound: npt.NDArray[np.float32]
 
     @property
     def single(self) -> bool:
@@ -71,7 +78,8 @@ class Hits:
         position = range(len(self))[position]
         if self.single:
             return Hit(self.ids[position : position + 1].tolist()[0], float(self.scores[position]))
-        return Hits(self.ids[position], self.scores[position], self.counts[position, ...])
+        row = (position, ...)
+        return Hits(self.ids[row], self.scores[row], self.counts[row], self.exact[row], self.bound[row])
 
     def __iter__(self) -> Iterator[Any]:
         """Iterate over queries, or for a single query over hits."""
@@ -196,7 +204,8 @@ class Hits:
         Returns
         -------
         Hits
-            Score descending; equal scores in the order of the shards, then of rank.
+            Score descending; equal scores in the order of the shards, then of rank. Exact where every part is and
+            was searched deep enough for `k`.
 
         Raises
         ------
@@ -215,9 +224,14 @@ class Hits:
         _check_parts(parts)
         ids = np.concatenate([part.ids for part in parts], axis=-1)
         scores = np.concatenate([part.scores for part in parts], axis=-1)
-        order = np.argsort(-scores, axis=-1, kind="stable")[..., :k]
+        order = np.argsort(-scores, axis=-1, kind="stable")
+        ids, scores = np.take_along_axis(ids, order, -1), np.take_along_axis(scores, order, -1)
         counts = np.minimum(np.sum([part.counts for part in parts], axis=0, dtype=np.int64), k)
-        return Hits(np.take_along_axis(ids, order, -1), np.take_along_axis(scores, order, -1), np.asarray(counts))
+        unseen = np.max([part.bound for part in parts], axis=0)
+        last, dropped = _column(scores, k - 1), _column(scores, k)
+        exact = np.all([part.exact for part in parts], axis=0) & (unseen <= np.maximum(last, 0))
+        bound = np.maximum(unseen, dropped)
+        return Hits(ids[..., :k], scores[..., :k], *map(np.asarray, (counts, exact, bound)))
 
     def _columns(self) -> dict[str, Any]:
         ids, scores = np.atleast_2d(self.ids), np.atleast_2d(self.scores)
@@ -228,8 +242,10 @@ class Hits:
     def __repr__(self) -> str:
         if self.single:
             best = f"; best {self[0].id!r} {self[0].score:.4g}" if len(self) else ""
-            return f"<weft.Hits: {len(self)} hits{best}>"
-        return f"<weft.Hits: {len(self)} queries, {int(self.counts.sum())} hits>"
+            return f"<weft.Hits: {len(self)} hits{'' if self.exact else ', not proven exact'}{best}>"
+        doubted = int(np.count_nonzero(~self.exact))
+        doubt = f", {doubted} queries not proven exact" if doubted else ""
+        return f"<weft.Hits: {len(self)} queries, {int(self.counts.sum())} hits{doubt}>"
 
     def _repr_html_(self) -> str:
         """Return a table for notebooks."""
@@ -251,6 +267,11 @@ def _field(name: str, value: object) -> str:
     if not text or text.split() != [text]:
         raise InvalidInput(f"{name} is {inputs.shown(value)}; a TREC run cannot hold white space or an empty id")
     return text
+
+
+def _column(scores: npt.NDArray[np.float32], column: int) -> Any:
+    """Return the scores of one rank, -inf where there are fewer."""
+    return scores[..., column] if column < scores.shape[-1] else np.float32(-np.inf)
 
 
 def _check_parts(parts: Sequence[Hits]) -> None:

@@ -3,15 +3,19 @@
 from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy.typing as npt
 
 from weft import _native, inputs
 from weft.errors import Error, InvalidInput
 from weft.hits import Hits
+from weft.options import Plan, options
 from weft.rows import rows
 from weft.schema import Schema
+
+if TYPE_CHECKING:
+    from weft.tune import OperatingPoint
 
 
 class Contribution(NamedTuple):
@@ -83,8 +87,18 @@ class Index:
         where: str | None = None,
         subset: Iterable[str] | Iterable[int] | npt.NDArray[Any] | None = None,
         num_threads: int = 0,
+        alpha: float = 1.0,
+        beta: float = 1.0,
+        gamma: int | None = 0,
+        target_recall: float | None = None,
+        min_score: float | None = None,
+        deadline_ms: float | None = None,
+        plan: Plan | None = None,
     ) -> Hits:
         """Return the k best documents for each query.
+
+        The answer is exact unless `alpha`, `beta`, `gamma`, `target_recall` or `deadline_ms` ask for less. The hits
+        have their full scores all the same, and `Hits.exact` and `Hits.bound` say what is proven of them.
 
         Parameters
         ----------
@@ -100,6 +114,24 @@ class Index:
             The documents to search among; the mask follows the order of `ids`.
         num_threads : int
             Threads to use, at most 256; 0 for one on each core.
+        alpha : float
+            Above 0, at most 1. Blocks whose bound times `alpha` is below the k-th best score are skipped.
+        beta : float
+            Above 0, at most 1. Share of the query's terms, heaviest first, that bounds are made of; documents are
+            always scored with all.
+        gamma : int, optional
+            Superblocks (runs of adjacent blocks) visited at most, over all segments; 0 or None for no limit.
+        target_recall : float, optional
+            Above 0, below 1. Take `alpha`, `beta` and `gamma` from what `tune` found for this recall, or for the
+            next higher one, at this k or the next larger one, failing that the largest; exact where none is as high.
+        min_score : float, optional
+            Documents below are not returned.
+        deadline_ms : float, optional
+            Milliseconds, above 0, for all queries together. What is known by then is returned.
+        plan : {"exhaustive", "block-max", "rows"}, optional
+            How to search: every posting of the query's terms, the blocks that may hold a hit, or every document
+            that passes the filter. `alpha`, `beta` and `gamma` matter to ``"block-max"`` alone. Default: whichever
+            is likely to be the fastest, for each query and segment.
 
         Returns
         -------
@@ -111,7 +143,8 @@ class Index:
         Raises
         ------
         InvalidInput
-            A query, `k` or `subset` is malformed; `where` is, or names an attribute that the index has not.
+            A query or an argument is malformed; `where` names an attribute that the index has not; `target_recall`
+            comes with `alpha`, `beta` or `gamma`, or before `tune`.
         SchemaMismatch
             The index holds no such representation, or another kind of terms or ids.
 
@@ -120,23 +153,87 @@ class Index:
         >>> index = weft.build("tiny.weft", ids=["a", "b"], text=["red fox", "red wine"], attributes={"year": [1, 2]})
         >>> index.search(text="red", where="year > 1")[0].id
         'b'
+        >>> hits = index.search(text="red", k=1, alpha=0.8, gamma=100)
+        >>> bool(hits.exact), bool(hits.bound <= hits.scores[0])
+        (True, True)
         """
         core = self._core
-        options = (
+        arguments = (
             inputs.integer("k", k, low=1),
             None if where is None else inputs.text("where", where),
             None if subset is None else inputs.mask_or_keys(subset, self._schema.ids),
-            inputs.integer("num_threads", num_threads, low=0),
+            options(alpha, beta, gamma, target_recall, min_score, deadline_ms, plan, num_threads),
         )
         _one_of(sparse, text)
         if text is not None:
             queries, single = inputs.texts(text)
-            answer = core.search_text(queries, *options)
+            answer = core.search_text(queries, *arguments)
         else:
             native, single = rows(sparse, self._schema.terms)
-            answer = core.search_sparse(native, *options)
-        ids, scores, counts = answer
-        return Hits(ids[0], scores[0], counts[0, ...]) if single else Hits(ids, scores, counts)
+            answer = core.search_sparse(native, *arguments)
+        if not single:
+            return Hits(*answer)
+        ids, scores, counts, exact, bound = answer
+        return Hits(ids[0], scores[0], counts[0, ...], exact[0, ...], bound[0, ...])
+
+    def tune(
+        self,
+        target_recall: float | Iterable[float] = 0.95,
+        *,
+        k: int | Iterable[int] = 10,
+        queries: Any = None,
+        samples: int = 256,
+        seed: int = 0,
+        show_progress: bool | None = None,
+    ) -> "list[OperatingPoint]":
+        """Find the fastest approximate search that reaches a recall, for ``search(target_recall=...)``.
+
+        Answers are compared with those of exact search; a document that ties with the last of them counts as
+        found. One half of the queries chooses `alpha`, `beta` and `gamma`, by the median time of a search on one
+        thread; the other half says what recall to expect. What is found replaces what was found before, is kept
+        in the index by a commit, and is seen here at once. Documents added later do not change it.
+
+        Parameters
+        ----------
+        target_recall : float or iterable of float
+            Above 0, below 1.
+        k : int or iterable of int
+            Hits for each query; each k is tuned for each target.
+        queries : any form that `search` takes, optional
+            Texts for an index of text, otherwise vectors: at least 2, better hundreds, of the kind to come. Default:
+            the 32 heaviest terms of random documents, which is second best, for queries are seldom like documents.
+        samples : int
+            Queries to use at most, at least 2.
+        seed : int
+            Of the random choice of queries, at least 0.
+        show_progress : bool, optional
+            Default: on a terminal, when tqdm is installed.
+
+        Returns
+        -------
+        list of OperatingPoint
+            For each k, each target. Where nothing that reaches a target saves 5 % of the time, exact search is kept.
+
+        Raises
+        ------
+        Locked
+            A writer has the index open.
+        InvalidInput
+            An argument is malformed, or there are fewer than two queries or documents.
+        SchemaMismatch
+            The index holds no sparse vectors or text, or another kind of terms.
+
+        Examples
+        --------
+        >>> index = weft.build("tiny.weft", sparse=[{1: 1.0, row: 0.5} for row in range(2, 50)])
+        >>> [point] = index.tune(0.9)
+        >>> point.k, point.target_recall
+        (10, 0.9)
+        >>> hits = index.search(sparse={1: 1.0, 7: 2.0}, target_recall=0.9)
+        """
+        from weft.tune import tune
+
+        return tune(self, target_recall, k=k, queries=queries, samples=samples, seed=seed, show_progress=show_progress)
 
     def explain(self, id: int | str, *, sparse: Any = None, text: str | None = None) -> list[Contribution]:
         """Return what each term that a query and a document share adds to the score.

@@ -5,12 +5,14 @@ Whatever cannot be turned raises `InvalidInput` naming the row, the value and th
 rich case, are in `weft.rows`.
 """
 
+import math
+import numbers
 import operator
 import os
 import re
 import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
     from weft._types import Column, Keys
     from weft.schema import AttributeKind, Kind
 
+Scalar = TypeVar("Scalar", bound=np.generic)
+
 INT64_MAX = 2**63 - 1
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
@@ -50,6 +55,8 @@ def path(value: object) -> str:
 
 def integer(name: str, value: object, low: int) -> int:
     """Return `value` as an int of at least `low`; any integer type will do, a bool will not."""
+    if type(value) is int and low <= value <= INT64_MAX:
+        return value
     try:
         if isinstance(value, (bool, np.bool_)):
             raise TypeError
@@ -59,6 +66,20 @@ def integer(name: str, value: object, low: int) -> int:
     if not low <= number <= INT64_MAX:
         raise InvalidInput(f"{name} must be at least {low} and fit 64 bits; got {shown(value)}")
     return number
+
+
+def number(name: str, value: object) -> float:
+    """Return `value` as a float that 32 bits can hold, never NaN or infinite; a bool will not do."""
+    if type(value) is not float:
+        if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+            raise InvalidInput(f"{name} must be a number, not {shown(value)}")
+        try:
+            value = float(value)
+        except OverflowError:
+            value = math.inf
+    if not -FLOAT32_MAX <= value <= FLOAT32_MAX:
+        raise InvalidInput(f"{name} must be a finite number below 3.4e38; got {shown(value)}")
+    return value
 
 
 def memory(value: object) -> int:
@@ -127,8 +148,11 @@ def keys(name: str, values: object, empty: "Kind", place: Callable[[int], str] =
     if not kinds:
         return np.empty(0, np.int64) if empty == "int" else []
     if kinds != {str}:
-        if kinds == {int} and min(items) >= -INT64_MAX - 1 and max(items) <= INT64_MAX:
-            return np.array(items, np.int64)
+        if kinds == {int}:
+            try:
+                return np.array(items, np.int64)
+            except OverflowError:
+                pass  # named by place below
         items = _one_kind(name, items, place)
         if isinstance(items[0], int):
             return np.array(items, np.int64)
@@ -136,7 +160,7 @@ def keys(name: str, values: object, empty: "Kind", place: Callable[[int], str] =
 
 
 def integers(name: str, values: object, place: Callable[[int], str] = by_row) -> npt.NDArray[np.int64]:
-    """Return a one-dimensional int64 array, contiguous and in native byte order."""
+    """Return a one-dimensional int64 array that the core can borrow."""
     array = one_dimensional(name, values)
     if array.size == 0 and array.dtype.kind in "iuf":
         return np.empty(0, np.int64)
@@ -145,7 +169,13 @@ def integers(name: str, values: object, place: Callable[[int], str] = by_row) ->
     if array.dtype.kind == "u" and array.dtype.itemsize == 8 and array.max() > INT64_MAX:
         position = int(np.argmax(array > INT64_MAX))
         raise InvalidInput(f"{name}: {place(position)} is {int(array[position])}, which does not fit 64 bits signed")
-    return np.ascontiguousarray(array, dtype=np.int64)
+    return borrowable(array, np.int64)
+
+
+def borrowable(array: npt.NDArray[Any], kind: type[Scalar]) -> npt.NDArray[Scalar]:
+    """Return the array, contiguous, aligned and in native byte order; a copy where it is not."""
+    made = np.ascontiguousarray(array, dtype=kind)
+    return made if made.flags.aligned else made.copy()
 
 
 def mask_or_keys(values: object, empty: "Kind") -> "Keys | npt.NDArray[np.bool_]":

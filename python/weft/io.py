@@ -1,21 +1,41 @@
-"""Files that retrieval people exchange: JSONL documents, BEIR folders, qrels and TREC runs.
+"""Files that retrieval people exchange: JSONL documents and vectors, BEIR folders, CIFF, qrels and TREC runs.
 
 Errors in a file are `InvalidInput` naming the file and the line; a file that cannot be read is `IoError`.
 """
 
+import functools
 import gzip
 import json
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
+
+import numpy as np
 
 from weft import inputs
-from weft.errors import InvalidInput, IoError
+from weft.ciff import Ciff, read_ciff, write_ciff
+from weft.errors import InvalidInput, IoError, SchemaMismatch
 from weft.hits import Hits
+from weft.index import Index
+from weft.progress import with_progress
+
+__all__ = [
+    "Ciff",
+    "document_id",
+    "read_ciff",
+    "read_documents",
+    "read_jsonl",
+    "read_qrels",
+    "read_queries",
+    "read_vectors",
+    "write_ciff",
+    "write_run",
+    "write_vectors",
+]
 
 _QRELS_COLUMNS = {3: (0, 1, 2), 4: (0, 2, 3)}
 """Positions of query, document and grade in BEIR's three columns and in TREC's four."""
@@ -95,6 +115,89 @@ def read_jsonl(path: str | PathLike[str]) -> Iterator[tuple[str, dict[str, Any]]
         if not isinstance(value, dict):
             raise InvalidInput(f"{place}: expected a JSON object, not {inputs.shown(value)}")
         yield place, value
+
+
+def read_vectors(path: str | PathLike[str]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    r"""Iterate over the sparse vectors of a JSONL file, plain or ``.gz``, ``{"id": ..., "vector": {...}}`` a line.
+
+    Other fields, such as the ``contents`` of Anserini and the ``content`` of Seismic, are passed over.
+
+    Parameters
+    ----------
+    path : str or path object
+
+    Yields
+    ------
+    place : str
+        ``file:line``.
+    id : str
+        ``id`` or ``_id``; an int is turned into a str.
+    vector : dict
+        Weights by term.
+
+    Raises
+    ------
+    InvalidInput
+        A line is not a JSON object in UTF-8, or has no id or no vector.
+    IoError
+        The file cannot be read.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from weft.io import read_vectors
+    >>> _ = Path("vectors.jsonl").write_text('{"id": 7, "contents": "", "vector": {"fox": 1.5}}\n')
+    >>> list(read_vectors("vectors.jsonl"))
+    [('vectors.jsonl:1', '7', {'fox': 1.5})]
+    """
+    for place, value in read_jsonl(path):
+        name = document_id(place, value)
+        vector = value.get("vector")
+        if not isinstance(vector, Mapping):
+            held = inputs.shown(vector) if "vector" in value else "not there"
+            raise InvalidInput(f'{place}: "vector" is {held}; expected an object of term to weight')
+        yield place, name, vector
+
+
+def write_vectors(path: str | PathLike[str], index: Index, *, show_progress: bool | None = None) -> None:
+    """Write the vectors of an index as JSONL, ``{"id": ..., "vector": {...}}`` a line.
+
+    Weights are those of `Index.get`, as rounded for storage, in the fewest digits that tell them apart.
+
+    Parameters
+    ----------
+    path : str or path object
+        The file, replaced if it exists; compressed if it ends in ``.gz``.
+    index : Index
+        Vectors or text.
+    show_progress : bool, optional
+        Default: on a terminal, when tqdm is installed.
+
+    Raises
+    ------
+    SchemaMismatch
+        The index holds no vectors.
+    IoError
+        The file cannot be written.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from weft.io import write_vectors
+    >>> schema = weft.Schema(weft.Sparse(max_weight=255.0), ids="int")
+    >>> write_vectors("vectors.jsonl", weft.build("tiny.weft", ids=[10], sparse=[{3: 2.0, 5: 1.0}], schema=schema))
+    >>> Path("vectors.jsonl").read_text()
+    '{"id": 10, "vector": {"3": 2.0, "5": 1.0}}\\n'
+    """
+    if not isinstance(index, Index):
+        raise InvalidInput(f"index must be a weft.Index, not {inputs.shown(index)}")
+    if index.schema.sparse is None:
+        raise SchemaMismatch(f"{index.path} holds attributes only, no vectors to write")
+    with _replaced(path) as file:
+        for name in with_progress(index.ids().tolist(), len(index), show_progress):
+            weights = index.get(name)["sparse"]
+            vector = {str(term): _shortest(weight) for term, weight in weights.items()}
+            file.write(json.dumps({"id": name, "vector": vector}, ensure_ascii=False) + "\n")
 
 
 def read_queries(path: str | PathLike[str]) -> dict[str, str]:
@@ -216,6 +319,12 @@ def document_id(place: str, value: Mapping[str, Any]) -> str:
     return str(inputs.key(f"{place}: id", given))
 
 
+@functools.lru_cache(maxsize=256)
+def _shortest(weight: float) -> float:
+    """Return the float of the fewest digits that is the same in 32 bits; an index has at most 255 weights."""
+    return float(str(np.float32(weight)))
+
+
 def _in_folder(path: str | PathLike[str], *names: str) -> Path:
     """Return the path itself or, when it is a folder, the first of the files that is in it."""
     folder = Path(inputs.path(path))
@@ -244,6 +353,23 @@ def _lines(path: str | PathLike[str]) -> Iterator[tuple[str, str]]:
 
 def _opened(name: str) -> BinaryIO | gzip.GzipFile:
     return gzip.open(name, "rb") if name.endswith(".gz") else open(name, "rb")
+
+
+@contextmanager
+def _replaced(path: str | PathLike[str]) -> Iterator[TextIO]:
+    """Open a text file for writing that gets its name when it is whole."""
+    name = inputs.path(path)
+    temporary = f"{name}.tmp"
+    with _io_errors(path):
+        try:
+            opened = gzip.open if name.endswith(".gz") else open
+            with opened(temporary, "wt", encoding="utf-8", newline="\n") as file:
+                yield file
+            os.replace(temporary, name)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
 
 
 @contextmanager

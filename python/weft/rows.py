@@ -7,18 +7,19 @@ float32; one too large for it becomes infinite, which the core refuses by row.
 import numbers
 import sys
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
 from weft.errors import InvalidInput
-from weft.inputs import integers, keys, one_dimensional, shown
+from weft.inputs import borrowable, integers, keys, one_dimensional, shown
 from weft.schema import Kind
 
 if TYPE_CHECKING:
     from weft._types import Rows
 
+_INT64, _FLOAT32 = np.dtype(np.int64), np.dtype(np.float32)
 _FORMS = (
     "a SciPy sparse matrix, a torch sparse tensor, (indptr, indices, data), a dict of term to weight or a list of them"
 )
@@ -34,6 +35,8 @@ def rows(value: object, empty: Kind) -> "tuple[Rows, bool]":
     empty : {"int", "str"}
         The kind of terms to assume when there are none.
     """
+    if _is_native(value):
+        return value, False
     if callable(getattr(value, "tocsr", None)):
         return _from_scipy(value, empty)
     if isinstance(value, Mapping):
@@ -46,6 +49,19 @@ def rows(value: object, empty: Kind) -> "tuple[Rows, bool]":
         return _from_dicts(list(value), empty), False
     hint = "; convert a dense array with scipy.sparse.csr_array" if hasattr(value, "__array__") else ""
     raise InvalidInput(f"sparse must be {_FORMS}, not {type(value).__name__}{hint}")
+
+
+def _is_native(value: object) -> "TypeGuard[Rows]":
+    """Whether the value is a triple that the core takes as it is, with integer terms."""
+    if type(value) is not tuple or len(value) != 3:
+        return False
+    indptr, terms, weights = value
+    return _is_vector(indptr, _INT64) and _is_vector(terms, _INT64) and _is_vector(weights, _FLOAT32)
+
+
+def _is_vector(value: object, kind: np.dtype[Any]) -> bool:
+    """Whether the value is an aligned, contiguous array of one dimension, in native byte order."""
+    return type(value) is np.ndarray and value.ndim == 1 and value.dtype == kind and value.flags.carray
 
 
 def _from_triple(triple: tuple[Any, ...], empty: Kind) -> "Rows":
@@ -95,16 +111,15 @@ def _from_dicts(mappings: list[Any], empty: Kind) -> "Rows":
         return f"row {np.searchsorted(indptr, position, side='right') - 1}, term {terms[position]!r}"
 
     native = keys("sparse", terms, empty, place)
-    for position, weight in enumerate(weights):
-        if not _is_weight(weight):
-            raise InvalidInput(f"sparse: {place(position)} has weight {shown(weight)}; expected a number")
+    if set(map(type, weights)) - {float}:
+        for position, weight in enumerate(weights):
+            if not _is_weight(weight):
+                raise InvalidInput(f"sparse: {place(position)} has weight {shown(weight)}; expected a number")
     return indptr, native, _float32(weights)
 
 
 def _is_weight(value: object) -> bool:
     """Whether the value is a real number that a float can hold."""
-    if type(value) is float:
-        return True
     if isinstance(value, (numbers.Real, np.bool_)):
         try:
             float(value)
@@ -114,9 +129,9 @@ def _is_weight(value: object) -> bool:
     return False
 
 
+@np.errstate(over="ignore", under="ignore")
 def _float32(data: object) -> npt.NDArray[np.float32]:
     array = one_dimensional("sparse data", data)
     if array.dtype.kind not in "biuf":
         raise InvalidInput(f"sparse data must be numbers, not {array.dtype}")
-    with np.errstate(over="ignore", under="ignore"):
-        return np.ascontiguousarray(array, dtype=np.float32)
+    return borrowable(array, np.float32)

@@ -15,6 +15,10 @@ from weft.inputs import shown
 Kind = Literal["int", "str"]
 AttributeKind = Literal["keyword", "int64", "float64"]
 
+BLOCK_SIZE = 64
+_LAYOUT = ("block_size", "reorder")
+"""Fields of `Sparse` and of `Bm25` that say how postings are stored."""
+
 
 @dataclass(frozen=True)
 class Sparse:
@@ -27,15 +31,23 @@ class Sparse:
     max_weight : float, optional
         The largest document weight. Weights are stored as multiples of ``max_weight / 255``; larger ones are
         clipped and counted in `Index.stats`. Default: 1.25 times the largest weight of the first flush.
+    block_size : int
+        Documents in a block, the unit that a search leaves out: a power of two from 8 to 256. Smaller blocks are
+        left out more often and take more space.
+    reorder : bool
+        Store documents with common terms side by side. The build takes longer, more blocks are left out, and
+        results are the same.
 
     Examples
     --------
     >>> weft.Sparse(terms="str", max_weight=3.5)
-    Sparse(terms='str', max_weight=3.5)
+    Sparse(terms='str', max_weight=3.5, block_size=64, reorder=True)
     """
 
     terms: Kind = "int"
     max_weight: float | None = None
+    block_size: int = BLOCK_SIZE
+    reorder: bool = True
 
 
 @dataclass(frozen=True)
@@ -54,11 +66,15 @@ class Bm25:
         Drop the language's stop words.
     average_length : float, optional
         Mean document length in words. Default: the running mean when a segment is written.
+    block_size : int
+        As for `Sparse`.
+    reorder : bool
+        As for `Sparse`.
 
     Examples
     --------
-    >>> weft.Bm25(k1=0.9, b=0.4)
-    Bm25(k1=0.9, b=0.4, language='english', stop_words=False, average_length=None)
+    >>> weft.Bm25(k1=0.9, b=0.4).language
+    'english'
     """
 
     k1: float = 1.2
@@ -66,6 +82,8 @@ class Bm25:
     language: str | None = "english"
     stop_words: bool = False
     average_length: float | None = None
+    block_size: int = BLOCK_SIZE
+    reorder: bool = True
 
 
 @dataclass(frozen=True)
@@ -160,7 +178,9 @@ def _sparse_shape(sparse: Sparse | Bm25 | None) -> dict[str, Any] | None:
         case Sparse():
             return {**asdict(sparse), "bm25": None}
         case Bm25():
-            return {"terms": "str", "max_weight": None, "bm25": asdict(sparse)}
+            bm25 = asdict(sparse)
+            layout = {name: bm25.pop(name) for name in _LAYOUT}
+            return {"terms": "str", "max_weight": None, "bm25": bm25, **layout}
         case _:
             raise InvalidInput(f"schema: sparse must be weft.Sparse, weft.Bm25 or None, not {type(sparse).__name__}")
 
@@ -169,4 +189,5 @@ def _sparse_from(shape: dict[str, Any] | None) -> Sparse | Bm25 | None:
     if shape is None:
         return None
     bm25 = shape.get("bm25")
-    return Bm25(**bm25) if bm25 is not None else Sparse(shape["terms"], shape.get("max_weight"))
+    layout = {name: shape[name] for name in _LAYOUT if name in shape}
+    return Bm25(**bm25, **layout) if bm25 is not None else Sparse(shape["terms"], shape.get("max_weight"), **layout)

@@ -1,6 +1,5 @@
 """Text in, hits out: an index of documents with a title and a text."""
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from os import PathLike
 from typing import Any, NamedTuple
@@ -8,10 +7,12 @@ from typing import Any, NamedTuple
 import numpy.typing as npt
 
 from weft import inputs
-from weft.errors import Error, InvalidInput, SchemaMismatch
+from weft.errors import InvalidInput, SchemaMismatch
 from weft.hits import Hits
 from weft.index import Contribution, Index
 from weft.io import document_id, read_documents
+from weft.options import Plan
+from weft.progress import with_progress
 from weft.schema import AttributeKind, Bm25, Schema
 from weft.writer import MEMORY_LIMIT, Writer, holds_index
 
@@ -126,7 +127,7 @@ class TextIndex:
         shaped = (self._document(place, document) for place, document in read_documents(documents))
         waiting = 0
         with Writer(self._path, self._schema, memory_limit=self._memory_limit) as writer:
-            for batch in _batches(_with_progress(shaped, total, show_progress), limit):
+            for batch in _batches(with_progress(shaped, total, show_progress), limit):
                 self._write(writer, batch)
                 waiting += len(batch)
                 if limit is not None and waiting >= limit:
@@ -141,8 +142,16 @@ class TextIndex:
         *,
         where: str | None = None,
         subset: Iterable[str] | npt.NDArray[Any] | None = None,
+        num_threads: int = 0,
+        alpha: float = 1.0,
+        beta: float = 1.0,
+        gamma: int | None = 0,
+        target_recall: float | None = None,
+        min_score: float | None = None,
+        deadline_ms: float | None = None,
+        plan: Plan | None = None,
     ) -> Hits:
-        """Return the k best documents for each query; see `Index.search`.
+        """Return the k best documents for each query; see `Index.search` for the arguments.
 
         Examples
         --------
@@ -151,7 +160,20 @@ class TextIndex:
         >>> notes.search(["fox", "wolf"]).counts.tolist()
         [1, 0]
         """
-        return self.index.search(text=queries, k=k, where=where, subset=subset)
+        return self.index.search(
+            text=queries,
+            k=k,
+            where=where,
+            subset=subset,
+            num_threads=num_threads,
+            alpha=alpha,
+            beta=beta,
+            gamma=gamma,
+            target_recall=target_recall,
+            min_score=min_score,
+            deadline_ms=deadline_ms,
+            plan=plan,
+        )
 
     def explain(self, query: str, id: int | str) -> list[Contribution]:
         """Return what each word adds to the score of a document; see `Index.explain`.
@@ -246,18 +268,3 @@ def _batches(documents: Iterable[_Document], limit: int | None) -> Iterator[list
             batch, characters = {}, 0
     if batch:
         yield list(batch.values())
-
-
-def _with_progress(documents: Iterable[_Document], total: int | None, show: bool | None) -> Iterable[_Document]:
-    """Return the documents, behind a progress bar on stderr when wanted and possible."""
-    on_terminal = sys.stderr is not None and sys.stderr.isatty()
-    if not (on_terminal if show is None else show):
-        return documents
-    try:
-        from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]
-    except ImportError as error:
-        if show is None:
-            return documents
-        raise Error("show_progress needs tqdm: pip install tqdm") from error
-    bar: Iterable[_Document] = tqdm(documents, total=total, unit=" documents", leave=False)
-    return bar

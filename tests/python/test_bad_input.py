@@ -517,8 +517,9 @@ def test_build_of_both(path: Path) -> None:
     refused(lambda: weft.build(path, sparse=[{1: 1.0}], schema=schema), bad(None, "", SchemaMismatch))
 
 
-HITS = weft.Hits(np.array([["a b", None]], object), np.array([[1.0, -INF]], np.float32), np.array([1]))
-OTHER = weft.Hits(np.array([[5]]), np.array([[1.0]], np.float32), np.array([1]))
+PROVEN = (np.array([1]), np.array([True]), np.array([0.0], np.float32))
+HITS = weft.Hits(np.array([["a b", None]], object), np.array([[1.0, -INF]], np.float32), *PROVEN)
+OTHER = weft.Hits(np.array([[5]]), np.array([[1.0]], np.float32), *PROVEN)
 
 
 @cases(

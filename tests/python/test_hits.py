@@ -1,6 +1,7 @@
 """The answer of a search, and what can be made of it."""
 
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,12 @@ def batch(*queries: list[tuple[Any, float]], width: int = 3) -> weft.Hits:
     for row, hits in enumerate(queries):
         for column, (name, score) in enumerate(hits):
             ids[row, column], scores[row, column] = name, score
-    return weft.Hits(ids, scores, np.array([len(hits) for hits in queries]))
+    return made(ids, scores, [len(hits) for hits in queries])
+
+
+def made(ids: Any, scores: Any, counts: list[int]) -> weft.Hits:
+    """Return hits that leave nothing out."""
+    return weft.Hits(ids, scores, np.array(counts), np.ones(len(counts), bool), np.zeros(len(counts), np.float32))
 
 
 def alone(*hits: tuple[Any, float], width: int = 3) -> weft.Hits:
@@ -88,6 +94,9 @@ def test_representations() -> None:
     assert repr(TWO) == "<weft.Hits: 2 queries, 2 hits>"
     assert repr(ONE) == "<weft.Hits: 2 hits; best 7 2>"
     assert repr(alone()) == "<weft.Hits: 0 hits>"
+    doubted = replace(TWO, exact=np.array([True, False]))
+    assert repr(doubted) == "<weft.Hits: 2 queries, 2 hits, 1 queries not proven exact>"
+    assert repr(doubted[1]) == "<weft.Hits: 0 hits, not proven exact>"
 
 
 def test_hits_can_be_pickled() -> None:
@@ -114,3 +123,32 @@ def test_merging_single_queries() -> None:
     merged = weft.Hits.merge([alone((1, 2.0)), alone((2, 3.0), (3, 2.0))], k=2)
     assert list(merged) == [weft.Hit(2, 3.0), weft.Hit(1, 2.0)]
     assert merged.ids.shape == (2,)
+    assert merged.exact
+    assert merged.bound == 2.0
+
+
+def test_merged_hits_are_exact_when_the_parts_reach_deep_enough() -> None:
+    one = replace(alone((1, 4.0), (2, 3.0), width=2), bound=np.array(3.0, np.float32))
+    two = alone((3, 3.5), (4, 1.0), width=2)
+    for k, exact, bound in [(1, True, 3.5), (3, True, 3.0), (4, False, 3.0), (9, False, 3.0)]:
+        merged = weft.Hits.merge([one, two], k)
+        assert (bool(merged.exact), float(merged.bound)) == (exact, bound)
+    doubted = replace(two, exact=np.array(False))
+    assert not weft.Hits.merge([one, doubted], 1).exact
+
+
+@given(st.lists(st.lists(SCORES, min_size=1, max_size=1), min_size=1, max_size=4), st.integers(1, 5), st.integers(1, 9))
+def test_merged_bounds_hold(shards: list[list[list[float]]], depth: int, k: int) -> None:
+    """Each shard answers with its best `depth` documents."""
+    parts, everything = [], []
+    for shard, [scores] in enumerate(shards):
+        everything += [(f"{shard}-{rank}", score) for rank, score in enumerate(scores)]
+        kept = [(f"{shard}-{rank}", score) for rank, score in enumerate(scores[:depth])]
+        last = scores[depth - 1] if len(scores) >= depth else 0.0
+        parts.append(replace(alone(*kept, width=depth), bound=np.array(last, np.float32)))
+    merged = weft.Hits.merge(parts, k)
+    found = {hit.id for hit in merged}
+    assert merged.bound >= max((score for name, score in everything if name not in found), default=0.0)
+    if merged.exact:
+        best = sorted((score for _, score in everything), reverse=True)[:k]
+        assert [hit.score for hit in merged] == best

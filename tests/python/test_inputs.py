@@ -34,9 +34,9 @@ def assert_dense(value: object, single: bool = False) -> None:
         assert array.dtype.isnative
 
 
-@pytest.mark.parametrize("form", ["csr", "csc", "coo", "lil", "dok", "bsr"])
+@pytest.mark.parametrize("form", ["csr", "csc", "coo", "lil", "dok", "bsr", "dia"])
 @pytest.mark.parametrize("kind", ["matrix", "array"])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.longdouble])
 def test_scipy_of_every_format(form: str, kind: str, dtype: type) -> None:
     make = getattr(scipy.sparse, f"{form}_{kind}")
     assert_dense(make(DENSE.astype(dtype)))
@@ -161,6 +161,65 @@ def test_real_tensors() -> None:
             rows(wrong, "int")
 
 
+def tensor(matrix: Any, method: str) -> Any:
+    return getattr(pytest.importorskip("torch").tensor(matrix), method)()
+
+
+FORMS: dict[str, Any] = {
+    **{
+        f"{form}_{kind}": getattr(scipy.sparse, f"{form}_{kind}")
+        for form in ("csr", "csc", "coo")
+        for kind in ("matrix", "array")
+    },
+    "transposed": lambda matrix: scipy.sparse.csr_array(matrix.T).T,
+    "sliced": lambda matrix: scipy.sparse.csr_array(np.vstack([matrix, matrix]))[len(matrix) :],
+    "triple": lambda matrix: tuple(
+        getattr(scipy.sparse.csr_array(matrix), name) for name in ("indptr", "indices", "data")
+    ),
+    "dicts": lambda matrix: [dict(enumerate(row)) for row in matrix.tolist()],
+    "generator": lambda matrix: (dict(enumerate(row)) for row in matrix),
+    **{
+        f"torch_{layout}": lambda matrix, name=layout: tensor(matrix, f"to_sparse_{name}")
+        for layout in ("coo", "csr", "csc")
+    },
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_is_added_and_searched_alike(form: str, path: Path) -> None:
+    schema = weft.Schema(weft.Sparse(max_weight=255 / 64), ids="int")
+    with weft.Writer(path, schema) as writer:
+        writer.add([10, 11, 12], sparse=FORMS[form](DENSE))
+    index = weft.open(path)
+    assert [index.get(each)["sparse"] for each in (10, 11, 12)] == [{1: 1.5, 3: 2.0}, {}, {0: 3.0, 3: 0.5}]
+    hits = index.search(sparse=FORMS[form](DENSE), k=3)
+    assert hits.counts.tolist() == [2, 0, 2]
+    assert hits.ids[0, :2].tolist() == [10, 12]
+    np.testing.assert_allclose(hits.scores[[0, 2], :2], [[6.25, 1.0], [9.25, 1.0]], rtol=1e-3)
+
+
+@pytest.mark.parametrize("form", [dict, scipy.sparse.coo_array, scipy.sparse.csr_array, "torch"])
+def test_every_single_form_is_one_query(form: Any, path: Path) -> None:
+    index = weft.build(path, sparse=FORMS["csr_array"](DENSE))
+    query = (
+        tensor(DENSE[2], "to_sparse_coo")
+        if form == "torch"
+        else form(dict(enumerate(DENSE[2])) if form is dict else DENSE[2])
+    )
+    assert index.search(sparse=query, k=3).ids.tolist() == [2, 0, -1]
+    with weft.Writer(path) as writer:
+        writer.add([7], sparse=query)
+    assert weft.open(path).get(7)["sparse"].keys() == {0, 3}
+
+
+def test_order_within_a_row_does_not_matter_and_a_repeated_term_is_named(path: Path) -> None:
+    unsorted = scipy.sparse.csr_array((np.array([2.0, 1.5]), np.array([3, 1]), np.array([0, 2])), shape=(1, 4))
+    index = weft.build(path, sparse=unsorted)
+    assert index.search(sparse=unsorted, k=1).counts.tolist() == [1]
+    with weft.Writer(path) as writer, pytest.raises(weft.InvalidInput, match="row 0: term 3 is there twice"):
+        writer.add([1], sparse=([0, 2], [3, 3], [1.0, 2.0]))
+
+
 def test_the_package_imports_neither_torch_nor_scipy(run_python: Any) -> None:
     run_python("import sys, weft; assert not {'torch', 'scipy', 'pandas', 'pyarrow', 'typer', 'tqdm'} & {*sys.modules}")
 
@@ -247,3 +306,33 @@ def test_memory_sizes(size: int | str, count: int) -> None:
 def test_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert inputs.path("a") == inputs.path(Path("a")) == str(tmp_path / "a")
+
+
+def unaligned(array: Any) -> Any:
+    buffer = np.zeros(array.nbytes + 1, np.uint8)
+    shifted = buffer[1:].view(array.dtype)
+    shifted[:] = array
+    return shifted
+
+
+def frozen(array: Any) -> Any:
+    array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+@pytest.mark.parametrize(
+    "change", [frozen, unaligned, lambda a: np.repeat(a, 2)[::2], lambda a: a.astype(a.dtype.newbyteorder()), list]
+)
+def test_a_triple_of_any_layout_is_the_triple(change: Any) -> None:
+    ready = (np.array([0, 2]), np.array([3, 5]), np.array([1.0, 2.0], np.float32))
+    assert rows(ready, "int")[0] is ready
+    for position in range(3):
+        changed: Any = tuple(change(each) if place == position else each for place, each in enumerate(ready))
+        native, single = rows(changed, "int")
+        assert not single
+        for expected, made in zip(ready, native, strict=True):
+            assert isinstance(made, np.ndarray)
+            assert (made.dtype, made.tolist()) == (expected.dtype, expected.tolist())
+            assert made.flags.c_contiguous
+            assert made.flags.aligned

@@ -1,6 +1,7 @@
 """A schema survives the trip through JSON, and through an index."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,13 +10,15 @@ from hypothesis import strategies as st
 import weft
 
 NUMBERS = st.integers(1, 64).map(lambda eighths: eighths / 8)
-SPARSE = st.builds(weft.Sparse, terms=st.sampled_from(["int", "str"]), max_weight=st.none() | NUMBERS)
+LAYOUT: dict[str, st.SearchStrategy[Any]] = {"block_size": st.sampled_from([8, 64, 256]), "reorder": st.booleans()}
+SPARSE = st.builds(weft.Sparse, terms=st.sampled_from(["int", "str"]), max_weight=st.none() | NUMBERS, **LAYOUT)
 BM25 = st.builds(
     weft.Bm25,
     k1=NUMBERS,
     b=st.floats(0, 1),
     language=st.sampled_from([None, "english", "german"]),
     average_length=st.none() | NUMBERS,
+    **LAYOUT,
 )
 SCHEMAS = st.builds(
     weft.Schema,
@@ -46,6 +49,8 @@ def test_an_index_keeps_its_schema(tmp_path_factory: pytest.TempPathFactory, sch
         weft.Schema(weft.Sparse(), {"year": "int64"}),
         weft.Schema(weft.Sparse(terms="str"), {"year": "int64"}, "int"),
         weft.Schema(weft.Sparse(max_weight=2.0), {"year": "int64"}, "int"),
+        weft.Schema(weft.Sparse(block_size=8), {"year": "int64"}, "int"),
+        weft.Schema(weft.Sparse(reorder=False), {"year": "int64"}, "int"),
         weft.Schema(weft.Sparse(), {"year": "float64"}, "int"),
         weft.Schema(weft.Sparse(), {}, "int"),
         weft.Schema(weft.Bm25(), {"year": "int64"}, "int"),
@@ -59,3 +64,12 @@ def test_another_schema_is_refused(path: Path, other: weft.Schema) -> None:
     with pytest.raises(weft.SchemaMismatch):
         weft.Writer(path, other)
     assert len(weft.open(path)) == 0
+
+
+@pytest.mark.parametrize("made", [weft.Sparse, weft.Bm25])
+@pytest.mark.parametrize(
+    "layout", [{"block_size": each} for each in (0, 4, 12, 512, -8, 8.5, "8", None)] + [{"reorder": 1}]
+)
+def test_a_layout_that_cannot_be_is_refused(path: Path, made: Any, layout: dict[str, Any]) -> None:
+    with pytest.raises(weft.InvalidInput):
+        weft.Writer(path, weft.Schema(made(**layout)))

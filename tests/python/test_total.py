@@ -95,6 +95,20 @@ CALLS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Held, Any], object]]] =
     "search k": (ANYTHING, lambda held, value: held.numbered.search(sparse={1: 1.0}, k=value)),
     "search where": (ANYTHING, lambda held, value: held.numbered.search(sparse={1: 1.0}, where=value)),
     "search subset": (ANYTHING, lambda held, value: held.numbered.search(sparse={1: 1.0}, subset=value)),
+    "search knobs": (
+        st.tuples(ANYTHING, ANYTHING, ANYTHING),
+        lambda held, value: held.numbered.search(sparse={1: 1.0}, alpha=value[0], beta=value[1], gamma=value[2]),
+    ),
+    "search limits": (
+        st.tuples(ANYTHING, ANYTHING, ANYTHING, ANYTHING),
+        lambda held, value: held.numbered.search(
+            sparse={1: 1.0}, target_recall=value[0], min_score=value[1], deadline_ms=value[2], plan=value[3]
+        ),
+    ),
+    "tune": (
+        st.tuples(ANYTHING, ANYTHING, ROWS, ANYTHING, ANYTHING),
+        lambda held, value: held.numbered.tune(value[0], k=value[1], queries=value[2], samples=value[3], seed=value[4]),
+    ),
     "explain rows": (ROWS, lambda held, value: held.numbered.explain(1, sparse=value)),
     "explain text": (ANYTHING, lambda held, value: held.named.explain("a", text=value)),
     "explain id": (ANYTHING, lambda held, value: held.numbered.explain(value, sparse={1: 1.0})),
