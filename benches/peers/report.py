@@ -1,0 +1,220 @@
+"""Tables and plots out of the raw lines of `sparse.py`.
+
+    python benches/peers/report.py RAW.jsonl... --out REPORT
+
+A later file counts where two hold the same measurement. Tables name the fastest setting that reaches a recall.
+"""
+
+# mypy: disable-error-code="import-not-found, import-untyped"
+
+import argparse
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+Line = dict[str, Any]
+NONE = "-"
+LEVELS = (0.90, 0.95, 0.97, 0.99)
+BUSY = 0.1  # share of the machine used by others above which a figure is marked
+PLAIN = {"svg.fonttype": "none", "svg.hashsalt": "peers", "font.size": 9}
+MARKERS = "oD^vsPX"
+
+
+def read_lines(paths: Iterable[Path]) -> list[Line]:
+    """All measurements, in order of first appearance."""
+    lines: dict[str, Line] = {}
+    for path in paths:
+        for text in path.read_text().splitlines():
+            line = json.loads(text)
+            names = ("kind", "collection", "engine", "index", "setting", "k", "way", "processor", "stage")
+            lines[json.dumps([line.get(name) for name in names])] = line
+    return list(lines.values())
+
+
+def of(lines: list[Line], **wanted: Any) -> list[Line]:
+    return [line for line in lines if all(line.get(key) == value for key, value in wanted.items())]
+
+
+def distinct(lines: list[Line], key: str) -> list[Any]:
+    return list(dict.fromkeys(line[key] for line in lines if key in line))
+
+
+def reaching(lines: list[Line], recall: float) -> Line | None:
+    """The fastest setting of at least this recall."""
+    return min((line for line in lines if line["recall"] >= recall), key=lambda line: line["p50_ms"], default=None)
+
+
+def highest(lines: list[Line]) -> Line:
+    """The fastest of the settings with the best recall."""
+    return min(lines, key=lambda line: (-line["recall"], line["p50_ms"]))
+
+
+def parameters(values: Line) -> str:
+    return ", ".join(f"{key} {value}" for key, value in values.items()) or "default"
+
+
+def number(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+
+
+def marked(value: str, line: Line) -> str:
+    return f"{value}\\*" if line["others"] > BUSY else value
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def latency(line: Line | None) -> str:
+    return marked(f"{number(line['p50_ms'])} / {number(line['mean_ms'])}", line) if line else NONE
+
+
+def search_table(lines: list[Line]) -> str:
+    """Latencies of each engine by recall, over all its indexes and settings."""
+    rows = []
+    for engine in distinct(lines, "engine"):
+        mine = of(lines, engine=engine)
+        best = highest(mine)
+        cells = [latency(reaching(mine, level)) for level in LEVELS]
+        rows.append([engine, *cells, f"{latency(best)} ({best['recall']:.4f})"])
+    return table(["engine", *(f"≥ {level:.2f}" for level in LEVELS), "highest (recall)"], rows)
+
+
+def build_table(lines: list[Line]) -> str:
+    rows = [
+        [
+            f"{line['engine']} {line['version']}",
+            parameters(line["index"]),
+            marked(number(line["seconds"]), line),
+            number(line["cpu_seconds"]),
+            f"{line['peak_mb']:,.0f}",
+            f"{line['peak_mb'] - line['start_mb']:,.0f}",
+            f"{line['bytes'] / 1e6:,.1f}",
+            number(line["bytes_per_posting"]),
+        ]
+        for line in lines
+    ]
+    head = ["engine", "index", "build s", "CPU s", "peak MB", "above start MB", "index MB", "bytes a posting"]
+    return table(head, rows)
+
+
+def batch_table(lines: list[Line], searches: list[Line]) -> str:
+    """Rates of the settings that are fastest one query at a time."""
+    rows = []
+    for engine, way in dict.fromkeys((line["engine"], line["way"]) for line in lines):
+        cells = []
+        for level in LEVELS:
+            best = reaching(of(searches, engine=engine), level)
+            found = best and of(lines, engine=engine, way=way, index=best["index"], setting=best["setting"])
+            cells.append(marked(f"{found[0]['queries_per_second']:,.0f}", found[0]) if found else NONE)
+        rows.append([engine, way, *cells])
+    return table(["engine", "way", *(f"≥ {level:.2f}" for level in LEVELS)], rows)
+
+
+def growth_table(lines: list[Line], collections: list[Line], recall: float) -> str:
+    """Latencies over collections of growing size, and the exponent of a power of the size fitted to them."""
+    rows = []
+    for engine in distinct(lines, "engine"):
+        found = [
+            reaching(of(lines, engine=engine, collection=each["collection"]), recall) or {} for each in collections
+        ]
+        points = [(each["documents"], line["p50_ms"]) for each, line in zip(collections, found, strict=True) if line]
+        sizes, times = np.log(np.array(points, float).reshape(-1, 2)).T
+        slope = f"{np.polyfit(sizes, times, 1)[0]:.2f}" if len(points) > 1 else NONE
+        rows.append([engine, *(number(line["p50_ms"]) if line else NONE for line in found), slope])
+    return table(["engine", *(f"{each['documents']:,}" for each in collections), "exponent"], rows)
+
+
+def frontier(lines: list[Line]) -> list[Line]:
+    """The settings that no other one beats in both recall and latency, by rising recall."""
+    kept: list[Line] = []
+    for line in sorted(lines, key=lambda line: (-line["recall"], line["p50_ms"])):
+        if not kept or line["p50_ms"] < kept[-1]["p50_ms"]:
+            kept.append(line)
+    return kept[::-1]
+
+
+def plot(lines: list[Line], title: str, path: Path) -> None:
+    """Latency against recall, one panel for each k, with a curve along the best settings of each engine."""
+    depths, engines = distinct(lines, "k"), distinct(lines, "engine")
+    with mpl.rc_context(PLAIN):
+        figure = Figure(figsize=(4 * len(depths), 3.8), layout="constrained")
+        for axes, k in zip(figure.subplots(1, len(depths), squeeze=False)[0], depths, strict=True):
+            for position, engine in enumerate(engines):
+                best = frontier(of(lines, engine=engine, k=k))
+                recalls, times = [line["recall"] for line in best], [line["p50_ms"] for line in best]
+                style = {"marker": MARKERS[position % len(MARKERS)], "markersize": 4, "linewidth": 1}
+                axes.plot(recalls, times, label=engine, color=f"C{position}", **style)
+            axes.set(yscale="log", xlim=(0.8, 1.005), title=f"top {k}", xlabel="recall of the exact hits")
+            axes.grid(alpha=0.3, which="both", linewidth=0.5)
+        figure.axes[0].set_ylabel("median latency, ms")
+        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(engines))
+        figure.suptitle(title)
+        figure.savefig(path, metadata={"Date": None})
+
+
+def describe(each: Line) -> str:
+    return (
+        f"{each['documents']:,} documents, {each['postings']:,} postings ({each['terms_per_document']} a document), "
+        f"{each['queries']} queries of {each['terms_per_query']} terms"
+    )
+
+
+def sections(lines: list[Line], out: Path) -> Iterable[str]:
+    """The parts of the report; plots are written on the way."""
+    yield "# Engines for learned-sparse search\n"
+    for each in of(lines, kind="machine"):
+        yield f"{each['processor']}, {each['cores']} cores, {' '.join(each['vectors'])}.\n"
+    yield (
+        "Median / mean milliseconds a query, one query at a time on one thread, for the fastest setting that reaches "
+        f"the recall of the exact float32 hits. \\* other processes used more than {BUSY:.0%} of the machine.\n"
+    )
+    for each in of(lines, kind="collection"):
+        name = each["collection"]
+        searches = of(lines, kind="search", collection=name)
+        yield f"## {name}\n\n{describe(each)}.\n"
+        for k in distinct(searches, "k"):
+            yield f"Top {k}:\n\n{search_table(of(searches, k=k))}"
+        yield f"Building:\n\n{build_table(of(lines, kind='build', collection=name))}"
+        batches = of(lines, kind="batch", collection=name)
+        for threads in distinct(batches, "threads"):
+            rates = batch_table(of(batches, threads=threads), of(searches, k=batches[0]["k"]))
+            yield f"Queries a second, all queries at once, top {batches[0]['k']}, {threads} threads:\n\n{rates}"
+        for line in of(lines, kind="failed", collection=name):
+            yield f"Failed: {line['engine']}, {parameters(line['index'])}, {line['stage']}.\n"
+        if searches:
+            plot(searches, f"{name}: {each['documents']:,} documents", out / f"{name}.svg")
+            yield f"![Latency against recall]({name}.svg)\n"
+    yield from growth(lines)
+
+
+def growth(lines: list[Line]) -> Iterable[str]:
+    searches = of(lines, kind="search", k=10)
+    collections = sorted(of(lines, kind="collection"), key=lambda each: each["documents"])
+    if searches and len(collections) > 1:
+        yield "## Growth\n\nMedian milliseconds, top 10, by the number of documents; latency grows with its power.\n"
+        for level in (0.95, 0.99):
+            yield f"Recall ≥ {level:.2f}:\n\n{growth_table(searches, collections, level)}"
+
+
+def write_report(raw: Iterable[Path], out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "report.md").write_text("\n".join(sections(read_lines(raw), out)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("raw", type=Path, nargs="+")
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    write_report(arguments.raw, arguments.out)
+
+
+if __name__ == "__main__":
+    main()
