@@ -62,12 +62,18 @@ class Weft(Engine):
     """This project, through its public calls."""
 
     name, package = "weft", "weft"
-    settings: ClassVar = [{}]  # exact
+    settings: ClassVar = [
+        {},  # exact
+        *({"alpha": alpha} for alpha in (0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.6)),
+        *({"alpha": alpha, "gamma": gamma} for alpha in (0.9, 0.8, 0.7) for gamma in (8, 16, 32)),
+    ]
 
     def build(self, documents: Rows, peak: float) -> None:
         import weft
 
-        weft.build(self.folder / "index", sparse=(documents.indptr, documents.indices, documents.data))
+        schema = weft.Schema(weft.Sparse("int", max_weight=float(documents.data.max())), ids="int")
+        rows = (documents.indptr, documents.indices, documents.data)
+        weft.build(self.folder / "index", sparse=rows, schema=schema)
 
     def open(self, queries: Rows, shape: tuple[int, int]) -> None:
         import weft

@@ -15,7 +15,7 @@ use crate::kernels;
 use crate::topk::TopK;
 
 /// Blocks in a superblock.
-const SUPERBLOCK: usize = kernels::LANES;
+pub const SUPERBLOCK: usize = kernels::LANES;
 /// Blocks found at once, at first; the number doubles.
 const GROUP: usize = 64;
 /// Blocks whose postings are asked for before they are read.
@@ -127,7 +127,7 @@ impl Search<'_> {
 
     fn is_dear(&self, blocks: usize) -> bool {
         let scan: f64 = self.parts.iter().map(|part| part.scan_cost()).sum();
-        blocks as f64 * cost::VISITED * cost::BLOCK > scan
+        cost::of_reaching(self.parts, blocks) > scan
     }
 
     /// A block that `bound` was said of is left out, though it may reach the floor.

@@ -114,7 +114,7 @@ pub fn search(parts: &[Part<'_>], request: &Request, top: &mut TopK) -> Result<u
     }
     let scan: f64 = many.iter().map(|part| part.scan_cost()).sum();
     let plan = match request.plan {
-        None if scan > cost::of_pruning(top.k(), request.knobs) => Plan::BlockMax,
+        None if scan > cost::of_pruning(&many, top.k(), request.knobs) => Plan::BlockMax,
         None => Plan::Exhaustive,
         Some(plan) => plan,
     };
@@ -146,26 +146,44 @@ fn scan_all(parts: &[&Part<'_>], request: &Request, top: &mut TopK) -> Result<u3
 
 /// What the ways of searching take, in nanoseconds of one machine; only the ratios matter.
 pub(super) mod cost {
-    use super::Knobs;
+    use super::{Knobs, Part};
+    use crate::kernels::WINDOW;
+    use crate::sparse::block_max::SUPERBLOCK;
 
     pub const SCAN_POSTING: f64 = 1.2;
     pub const SCAN_SLOT: f64 = 0.12;
     pub const ROW: f64 = 60.0;
     pub const ROW_POSTING: f64 = 1.0;
-    /// Of a block that is scored.
-    pub const BLOCK: f64 = 450.0;
     /// Of the blocks whose bounds reach the first floor, the share that reaches the last.
-    pub const VISITED: f64 = 0.4;
-    /// Of bounds and of finding the first floor.
-    const BOUNDS: f64 = 20_000.0;
+    const VISITED: f64 = 0.4;
+    /// Of a list in a block that is scored.
+    const LIST_IN_BLOCK: f64 = 21.0;
+    /// Of finding a list, of its maxima in a window, and of all else.
+    const LIST: f64 = 300.0;
+    const LIST_IN_WINDOW: f64 = 100.0;
+    const PRUNE: f64 = 8_000.0;
 
     /// Before anything is known of the bounds. About `20 k^0.55` blocks hold the top k and what may be.
-    pub fn of_pruning(k: usize, knobs: Knobs) -> f64 {
-        let blocks = match knobs == Knobs::default() {
-            true => 20.0 * (k as f64).powf(0.55),
-            false => 0.0,
+    pub fn of_pruning(parts: &[&Part<'_>], k: usize, knobs: Knobs) -> f64 {
+        let most = match knobs.gamma {
+            0 => f64::INFINITY,
+            gamma => (gamma * SUPERBLOCK) as f64,
         };
-        BOUNDS + blocks * BLOCK
+        let blocks = 20.0 * (k as f64).powf(0.55) * f64::from(knobs.alpha).powi(2);
+        let windows = |part: &Part<'_>| part.segment.documents().div_ceil(WINDOW) as f64;
+        let lists =
+            |part: &&Part<'_>| part.terms.len() as f64 * (LIST + LIST_IN_WINDOW * windows(part));
+        PRUNE + parts.iter().map(lists).sum::<f64>() + of_blocks(parts, blocks.min(most))
+    }
+
+    /// Of the blocks whose bounds reach the first floor.
+    pub fn of_reaching(parts: &[&Part<'_>], blocks: usize) -> f64 {
+        of_blocks(parts, blocks as f64 * VISITED)
+    }
+
+    fn of_blocks(parts: &[&Part<'_>], blocks: f64) -> f64 {
+        let lists = parts.iter().map(|part| part.terms.len()).max().unwrap_or(0);
+        blocks * lists as f64 * LIST_IN_BLOCK
     }
 }
 

@@ -120,15 +120,16 @@ impl KeyColumn {
 
     /// Number of keys below `key` in a column that ascends.
     pub fn lower_bound(&self, key: Key<'_>) -> usize {
-        let is_below = |position| self.compare(position, key) == Some(std::cmp::Ordering::Less);
-        let range = match (self, key) {
-            (KeyColumn::Int(values), Key::Int(key)) => near(values, key),
-            _ => 0..self.len(),
-        };
-        let within = partition_point(range.len(), |position| {
-            is_below(range.start.saturating_add(position))
-        });
-        range.start.saturating_add(within)
+        if let (KeyColumn::Int(values), Key::Int(key)) = (self, key) {
+            let range = near(values, key);
+            let within = values.get(range.clone()).unwrap_or_default();
+            return range
+                .start
+                .saturating_add(within.partition_point(|value| *value < key));
+        }
+        partition_point(self.len(), |position| {
+            self.compare(position, key) == Some(std::cmp::Ordering::Less)
+        })
     }
 
     /// How the key at `position` compares with `key`; keys of the other kind never compare.
