@@ -3,16 +3,22 @@
 //! To make one: `cargo test --test format_golden write_golden -- --ignored`.
 
 mod common;
+#[allow(dead_code, reason = "a part is used here")]
+#[path = "corruption/forge.rs"]
+mod forge;
+#[path = "corruption/sparse_file.rs"]
+mod sparse_file;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use common::{LARGE, Step, docs, ids, run};
+use common::{LARGE, PLANS, Step, docs, ids, run};
 use serde::{Deserialize, Serialize};
 use weft::Result;
 use weft::index::{
-    AttributeKind, Batch, Filter, Options, Schema, Snapshot, SparseSchema, Values, Writer,
+    AttributeKind, Batch, Filter, OperatingPoint, Options, Schema, Snapshot, SparseRows,
+    SparseSchema, Values, Writer,
 };
 use weft::pool::Interrupt;
 use weft::storage::keys::{KeyKind, Keys};
@@ -36,11 +42,15 @@ struct TextAnswers {
     hits: Vec<Vec<(String, f32)>>,
 }
 
+/// What the index of many blocks must answer: ids and scores, for each query.
+type BlockAnswers = Vec<Vec<(String, f32)>>;
+
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Recorded {
-    generations: [u64; 2],
+    generations: [u64; 3],
     vectors: common::Answers,
     texts: TextAnswers,
+    blocks: BlockAnswers,
 }
 
 fn golden() -> PathBuf {
@@ -95,6 +105,76 @@ fn write_texts(vfs: Arc<dyn Vfs>) -> Result<()> {
     writer.commit().map(drop)
 }
 
+const DOCUMENTS: i64 = 120;
+
+/// Documents of three kinds, put in another order, and runs of every form: a term of all documents, two of
+/// each kind, and some of few documents. An operating point.
+fn write_blocks(vfs: Arc<dyn Vfs>) -> Result<()> {
+    let schema = Schema {
+        ids: KeyKind::Int,
+        sparse: Some(SparseSchema {
+            terms: KeyKind::Int,
+            max_weight: None,
+            bm25: None,
+            block_size: 8,
+            reorder: true,
+        }),
+        attributes: [].into(),
+    };
+    let mut writer = Writer::open(vfs, Some(schema), LARGE, Interrupt::never())?;
+    let ids: Vec<i64> = (0..DOCUMENTS).map(|number| 1000 - number).collect();
+    let indptr: Vec<i64> = (0..=DOCUMENTS).map(|number| 4 * number).collect();
+    let terms =
+        (0..DOCUMENTS).flat_map(|number| [1, 10 + number % 3, 20 + number % 3, 30 + number % 7]);
+    let weights = (0..4 * DOCUMENTS).map(|place| 0.25 + (place * 13 % 29) as f32 / 16.0);
+    let (terms, weights): (Vec<i64>, Vec<f32>) = terms.zip(weights).unzip();
+    writer.add(&Batch {
+        ids: Keys::Int(&ids),
+        sparse: Some(SparseRows {
+            indptr: &indptr,
+            terms: Keys::Int(&terms),
+            weights: &weights,
+        }),
+        text: None,
+        attributes: vec![],
+    })?;
+    writer.set_operating_points(vec![OperatingPoint {
+        k: 10,
+        recall: 0.5,
+        alpha: 0.75,
+        beta: 1.0,
+        gamma: 3,
+    }])?;
+    writer.commit().map(drop)
+}
+
+/// The same in every plan.
+fn block_answers(snapshot: &Snapshot) -> Result<BlockAnswers> {
+    let queries = snapshot.vector_queries(&SparseRows {
+        indptr: &[0, 1, 3, 6],
+        terms: Keys::Int(&[11, 1, 22, 1, 10, 36]),
+        weights: &[1.0, 0.5, 1.0, 0.25, 2.0, 1.5],
+    })?;
+    let name = |hit: &weft::index::Hit| Ok((common::text_of(&snapshot.id(*hit)?), hit.score));
+    let found = PLANS.map(|plan| {
+        let options = Options {
+            plan,
+            ..Options::default()
+        };
+        let found = snapshot.search(&queries, &Filter::default(), &options)?;
+        let hits = found
+            .iter()
+            .map(|answer| answer.hits.iter().map(name).collect());
+        hits.collect::<Result<BlockAnswers>>()
+    });
+    let [any, others @ ..] = found;
+    let any = any?;
+    for other in others {
+        assert_eq!(other?, any);
+    }
+    Ok(any)
+}
+
 fn text_answers(snapshot: &Snapshot) -> Result<TextAnswers> {
     let describe = |id| {
         let id = id?;
@@ -116,12 +196,14 @@ fn text_answers(snapshot: &Snapshot) -> Result<TextAnswers> {
     })
 }
 
-fn answers(vectors: &dyn Vfs, texts: &dyn Vfs) -> Result<Recorded> {
-    let (vectors, texts) = (Snapshot::open(vectors)?, Snapshot::open(texts)?);
+fn answers([vectors, texts, blocks]: [&dyn Vfs; 3]) -> Result<Recorded> {
+    let [vectors, texts, blocks] = [vectors, texts, blocks].map(Snapshot::open);
+    let (vectors, texts, blocks) = (vectors?, texts?, blocks?);
     Ok(Recorded {
-        generations: [vectors.generation(), texts.generation()],
+        generations: [&vectors, &texts, &blocks].map(Snapshot::generation),
         vectors: common::answers(&vectors)?,
         texts: text_answers(&texts)?,
+        blocks: block_answers(&blocks)?,
     })
 }
 
@@ -141,42 +223,63 @@ fn copy(directory: &str) -> Arc<dyn Vfs> {
     Arc::new(vfs)
 }
 
+const PLACES: [&str; 3] = ["vectors", "texts", "blocks"];
+
 #[test]
 fn version_1_opens_verifies_and_answers_as_recorded() {
-    let vectors = OsVfs::new(golden().join("vectors"));
-    let texts = OsVfs::new(golden().join("texts"));
-    assert!(verify(&vectors).unwrap().files >= 6);
-    assert!(verify(&texts).unwrap().files >= 3);
-    assert_eq!(answers(&vectors, &texts).unwrap(), recorded());
+    let places = PLACES.map(|name| OsVfs::new(golden().join(name)));
+    for (place, files) in places.iter().zip([6, 3, 3]) {
+        assert!(verify(place).unwrap().files >= files);
+    }
+    let [vectors, texts, blocks] = &places;
+    assert_eq!(answers([vectors, texts, blocks]).unwrap(), recorded());
+}
+
+#[test]
+fn version_1_has_an_order_of_documents_and_runs_of_every_form() {
+    let sections = forge::sections(&fs::read(golden().join("blocks/segment-1.sparse")).unwrap());
+    let order = sections.iter().find(|(name, _)| name == "slot_documents");
+    assert_eq!(order.unwrap().1.len(), 4 * DOCUMENTS as usize);
+    let forms = sparse_file::check(&sections, 8);
+    assert!(forms.iter().all(|runs| *runs > 0), "{forms:?}");
+    let snapshot = Snapshot::open(&OsVfs::new(golden().join("blocks"))).unwrap();
+    assert_eq!(snapshot.operating_points()[0].gamma, 3);
 }
 
 #[test]
 fn version_1_can_be_written_on() {
-    let (vectors, texts) = (copy("vectors"), copy("texts"));
-    for (vfs, schema) in [(&vectors, Some(common::schema())), (&texts, None)] {
+    let copies = PLACES.map(copy);
+    for (vfs, schema) in copies.iter().zip([Some(common::schema()), None, None]) {
         let mut writer = Writer::open(vfs.clone(), schema, LARGE, Interrupt::never()).unwrap();
         writer.merge(1).unwrap();
         drop(writer);
         verify(&**vfs).unwrap();
         common::check_files(&**vfs);
     }
-    let Recorded { vectors, texts, .. } = answers(&*vectors, &*texts).unwrap();
-    assert_eq!((vectors, texts), (recorded().vectors, recorded().texts));
+    let [vectors, texts, blocks] = &copies;
+    let found = answers([&**vectors, &**texts, &**blocks]).unwrap();
+    let expected = recorded();
+    assert_eq!(found.vectors, expected.vectors);
+    assert_eq!(
+        (found.texts, found.blocks),
+        (expected.texts, expected.blocks)
+    );
 }
 
 #[test]
 #[ignore = "makes the files that the other tests read"]
 fn write_golden() {
-    let places = ["vectors", "texts"].map(|name| golden().join(name));
+    let places = PLACES.map(|name| golden().join(name));
     assert!(
         places.iter().all(|place| !place.exists()),
         "a golden index is never changed"
     );
     fs::create_dir_all(golden()).unwrap();
-    let [vectors, texts] = places.map(OsVfs::new).map(Arc::new);
+    let [vectors, texts, blocks] = places.map(OsVfs::new).map(Arc::new);
     write_vectors(vectors.clone()).unwrap();
     write_texts(texts.clone()).unwrap();
-    let answers = answers(&*vectors, &*texts).unwrap();
+    write_blocks(blocks.clone()).unwrap();
+    let answers = answers([&*vectors, &*texts, &*blocks]).unwrap();
     let json = serde_json::to_string_pretty(&answers).unwrap();
     fs::write(golden().join("answers.json"), json + "\n").unwrap();
 }

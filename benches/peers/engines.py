@@ -7,7 +7,7 @@ wrong, and what is done about it, stands with each.
 # mypy: disable-error-code="import-not-found, import-untyped"
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -40,6 +40,9 @@ class Engine:
         """Write the index; `peak` is the best score of any query when it is rounded as `query_levels` does."""
         raise NotImplementedError
 
+    def tune(self, queries: Rows, depths: Sequence[int]) -> None:
+        """Let the built index choose parameters for such queries and so many hits, where the engine can."""
+
     def open(self, queries: Rows, shape: tuple[int, int]) -> None:
         """Load the index of a matrix of this shape, and put the queries in the engine's form; not timed."""
         raise NotImplementedError
@@ -62,8 +65,10 @@ class Weft(Engine):
     """This project, through its public calls."""
 
     name, package = "weft", "weft"
+    targets = (0.9, 0.95, 0.97, 0.99)
     settings: ClassVar = [
         {},  # exact
+        *({"target_recall": target} for target in targets),
         *({"alpha": alpha} for alpha in (0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.6)),
         *({"alpha": alpha, "gamma": gamma} for alpha in (0.9, 0.8, 0.7) for gamma in (8, 16, 32)),
     ]
@@ -74,6 +79,13 @@ class Weft(Engine):
         schema = weft.Schema(weft.Sparse("int", max_weight=float(documents.data.max())), ids="int")
         rows = (documents.indptr, documents.indices, documents.data)
         weft.build(self.folder / "index", sparse=rows, schema=schema)
+
+    def tune(self, queries: Rows, depths: Sequence[int]) -> None:
+        import weft
+
+        half = queries.take(np.arange(0, len(queries), 2))
+        arrays = (half.indptr, half.indices.astype(np.int64), half.data)
+        weft.open(self.folder / "index").tune(self.targets, k=depths, queries=arrays)
 
     def open(self, queries: Rows, shape: tuple[int, int]) -> None:
         import weft

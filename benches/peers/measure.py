@@ -52,13 +52,17 @@ def build(engine: Engine, request: Request) -> dict[str, Any]:
     start = peak_mb(start_again=True)
     with Clock() as clock:
         engine.build(documents, request["peak"])
+    peak = peak_mb()
+    with Clock() as tuning:
+        engine.tune(read(Path(request["vectors"]) / "sparse_queries.npz"), DEPTHS)
     size = sum(path.stat().st_size for path in engine.folder.rglob("*") if path.is_file())
     return {
         "version": importlib.metadata.version(engine.package),
         "seconds": clock.seconds,
         "cpu_seconds": clock.cpu,
         "start_mb": start,
-        "peak_mb": peak_mb(),
+        "peak_mb": peak,
+        "tune_seconds": tuning.seconds,
         "bytes": size,
         "bytes_per_posting": size / len(documents.data),
         "others": clock.others,

@@ -21,7 +21,7 @@ Line = dict[str, Any]
 NONE = "-"
 LEVELS = (0.90, 0.95, 0.97, 0.99)
 BUSY = 0.1  # share of the machine used by others above which a figure is marked
-PLAIN = {"svg.fonttype": "none", "svg.hashsalt": "peers", "font.size": 9}
+PLAIN: Any = {"svg.fonttype": "none", "svg.hashsalt": "peers", "font.size": 9}
 MARKERS = "oD^vsPX"
 
 

@@ -122,6 +122,58 @@ fn add_maxima_of_rows_of_other_lengths() {
     }
 }
 
+type LargestOfLanes = fn(&[u32], &mut Vec<u32>);
+
+/// The vector versions of `largest_of_lanes` that this processor can run.
+fn largest() -> Vec<(&'static str, LargestOfLanes)> {
+    #[allow(unused_mut)]
+    let mut all: Vec<(&'static str, LargestOfLanes)> = vec![];
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        all.push(("avx2", avx2::largest_of_lanes_checked));
+    }
+    all
+}
+
+#[test]
+fn largest_of_lanes_at_every_length_and_alignment() {
+    let hash = |i: u32| i.wrapping_mul(2_654_435_761);
+    let values: Vec<u32> = (0..300).map(hash).chain([u32::MAX, 0, 1]).collect();
+    for start in 0..40 {
+        for length in 0..=200 {
+            let bounds = &values[start..start + length];
+            let mut expected = vec![7];
+            scalar::largest_of_lanes(bounds, &mut expected);
+            let chunks = bounds
+                .chunks(LANES)
+                .map(|chunk| *chunk.iter().max().unwrap());
+            assert!(expected[1..].iter().copied().eq(chunks));
+            for (name, largest) in largest() {
+                let mut found = vec![7];
+                largest(bounds, &mut found);
+                assert_eq!(found, expected, "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn accumulate_stops_at_a_posting_out_of_range_or_order() {
+    let impact = |place| Impact { place, value: 2 };
+    for (places, first, taken) in [
+        (vec![10, 17, 18], 10, 2),
+        (vec![9, 10], 10, 0),
+        (vec![12, 3, 13], 10, 1),
+        (vec![], 0, 0),
+    ] {
+        let postings: Vec<Impact> = places.into_iter().map(impact).collect();
+        let mut scores = vec![0; 8];
+        assert_eq!(accumulate(&mut scores, &postings, first, 3), taken);
+        assert_eq!(scores.iter().sum::<u32>(), 6 * taken as u32);
+        assert_eq!(accumulate(&mut [], &postings, first, 3), 0);
+    }
+}
+
 proptest! {
     #[test]
     fn add_maxima_of_any_values(

@@ -15,7 +15,7 @@ use crate::kernels;
 use crate::topk::TopK;
 
 /// Blocks in a superblock.
-pub const SUPERBLOCK: usize = kernels::LANES;
+const SUPERBLOCK: usize = kernels::LANES;
 /// Blocks found at once, at first; the number doubles.
 const GROUP: usize = 64;
 /// Blocks whose postings are asked for before they are read.
@@ -220,12 +220,10 @@ impl Search<'_> {
                 .resize(window.block().max(group.scores.len()), 0);
             let scores = &mut group.scores[..window.block()];
             self.lists.score(&group.hits, place, scores)?;
-            part.offer(
-                slots.start,
-                &mut scores[..slots.len()],
-                &mut group.found,
-                top,
-            )?;
+            // In a damaged file the last block may have postings behind the last document.
+            let (scores, behind) = scores.split_at_mut(slots.len());
+            behind.fill(0);
+            part.offer(slots.start, scores, &mut group.found, top)?;
         }
         Ok(())
     }

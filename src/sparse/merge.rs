@@ -146,13 +146,11 @@ impl Source for Merge<'_> {
         let (segment, document) = self.map.origins[document as usize];
         let renumbered = &self.renumbered[segment as usize];
         for (term, impact) in self.segments[segment as usize].row(document)? {
-            let term = renumbered.get(term as usize);
-            let damaged = || {
-                self.segments[segment as usize]
-                    .file()
-                    .corrupt("term of a row")
-            };
-            visit(*term.ok_or_else(damaged)?, impact)?;
+            // A term that only deleted documents have has no number of its own.
+            let term = renumbered.get(term as usize).copied();
+            let term = term.filter(|term| *term < self.terms());
+            let file = self.segments[segment as usize].file();
+            visit(term.ok_or_else(|| file.corrupt("term of a row"))?, impact)?;
         }
         Ok(())
     }

@@ -207,7 +207,10 @@ impl<Stop: Fn() -> bool + Sync> Bisection<'_, Stop> {
     /// right and on the left, the document itself counted in neither.
     fn weigh(&self, present: &[u32], scratch: &mut Scratch) {
         for &term in present {
-            let [left, right] = scratch.counts[term as usize].map(|count| count as usize);
+            // Rows of a damaged file may name a term twice.
+            let most = self.steps.len() as u32 - 1;
+            let counts = scratch.counts[term as usize];
+            let [left, right] = counts.map(|count| count.min(most) as usize);
             let keys = &mut scratch.keys[term as usize];
             *keys = [0.0; 2];
             if left > 0 {

@@ -148,7 +148,6 @@ fn scan_all(parts: &[&Part<'_>], request: &Request, top: &mut TopK) -> Result<u3
 pub(super) mod cost {
     use super::{Knobs, Part};
     use crate::kernels::WINDOW;
-    use crate::sparse::block_max::SUPERBLOCK;
 
     pub const SCAN_POSTING: f64 = 1.2;
     pub const SCAN_SLOT: f64 = 0.12;
@@ -156,6 +155,8 @@ pub(super) mod cost {
     pub const ROW_POSTING: f64 = 1.0;
     /// Of the blocks whose bounds reach the first floor, the share that reaches the last.
     const VISITED: f64 = 0.4;
+    /// Blocks of a superblock that are scored.
+    const VISITED_IN_SUPERBLOCK: f64 = 4.0;
     /// Of a list in a block that is scored.
     const LIST_IN_BLOCK: f64 = 21.0;
     /// Of finding a list, of its maxima in a window, and of all else.
@@ -167,9 +168,9 @@ pub(super) mod cost {
     pub fn of_pruning(parts: &[&Part<'_>], k: usize, knobs: Knobs) -> f64 {
         let most = match knobs.gamma {
             0 => f64::INFINITY,
-            gamma => (gamma * SUPERBLOCK) as f64,
+            gamma => gamma as f64 * VISITED_IN_SUPERBLOCK,
         };
-        let blocks = 20.0 * (k as f64).powf(0.55) * f64::from(knobs.alpha).powi(2);
+        let blocks = 20.0 * (k as f64).powf(0.55) * f64::from(knobs.alpha).powi(4);
         let windows = |part: &Part<'_>| part.segment.documents().div_ceil(WINDOW) as f64;
         let lists =
             |part: &&Part<'_>| part.terms.len() as f64 * (LIST + LIST_IN_WINDOW * windows(part));

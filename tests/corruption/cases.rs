@@ -2,8 +2,8 @@
 
 use serde_json::{Value as Json, json};
 
-use super::forge::{Files, Layout, manifest_of_json, put, u64_at};
 use super::DOCUMENTS;
+use super::forge::{Files, Layout, manifest_of_json, put, u64_at};
 use super::hostile::Outcome::{self, *};
 
 const MEBIBYTES: usize = 1 << 20;

@@ -8,6 +8,8 @@ mod common;
 mod forge;
 mod hostile;
 mod lists;
+mod sparse_file;
+mod values;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -267,7 +269,7 @@ fn damage_that_gets_past_opening_never_panics() {
         .into_iter()
         .filter(|name| name != "LOCK")
         .collect();
-    let samples = if exhaustive() { 100_000 } else { 20_000 };
+    let samples = if exhaustive() { 100_000 } else { 12_000 };
     let opened = on_two_threads(|part, parts| {
         let mut random = Random((part as u64 + 1) << 40);
         let mut opened = 0;
@@ -298,11 +300,17 @@ fn damage_that_gets_past_opening_never_panics() {
 fn the_format_is_what_the_document_says() {
     let files = Files::of(&golden());
     let mut kinds = BTreeMap::new();
+    let mut forms = [0; 3];
     for (name, bytes) in &files.0 {
         if name.starts_with("segment-") {
             let sections = forge::sections(bytes);
             let forged = forge::section_file(name, &bytes[16..32], &sections);
             assert!(forged == *bytes, "{name} differs");
+            if name.ends_with(".sparse") {
+                for (all, more) in forms.iter_mut().zip(sparse_file::check(&sections, 8)) {
+                    *all += more;
+                }
+            }
             kinds.insert(name.split('.').nth(1).unwrap().to_owned(), sections.len());
         }
         if name.starts_with("manifest-") {
@@ -311,4 +319,5 @@ fn the_format_is_what_the_document_says() {
         }
     }
     assert!(kinds.len() >= 4, "{kinds:?}");
+    assert!(forms.iter().all(|runs| *runs > 0), "{forms:?}");
 }
