@@ -14,7 +14,7 @@ fn three_forms(block: usize) -> Rows {
         if document % (10 * block as u32) < 2 {
             row.push((1, 1 + (document % 200) as u8));
         }
-        if document % 999 == 0 {
+        if document.is_multiple_of(999) {
             row.push((2, 255));
         }
         row
@@ -190,7 +190,7 @@ fn groups_of_blocks_are_scored_however_large_they_are() {
 fn groups_may_span_windows() {
     let documents = 2 * WINDOW as u32 + 9;
     let row = |document: u32| match document % WINDOW as u32 {
-        place if place < 40 || place > 65_500 => vec![(0, 1 + (document % 250) as u8)],
+        place if !(40..=65_500).contains(&place) => vec![(0, 1 + (document % 250) as u8)],
         place if place % 1000 == 0 => vec![(0, 2), (1, 200)],
         _ => vec![],
     };
