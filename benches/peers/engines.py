@@ -6,6 +6,7 @@ wrong, and what is done about it, stands with each.
 
 # mypy: disable-error-code="import-not-found, import-untyped"
 
+import importlib.metadata
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,14 +15,23 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from collection import Array, Rows
+from collection import Array, Rows, read
 
 Call = Callable[[], Any]
 Parameters = dict[str, Any]
 
 
+def read_documents(vectors: Path) -> Rows:
+    return read(vectors / "sparse_docs.npz")
+
+
+def read_queries(vectors: Path, most: int) -> Rows:
+    queries = read(vectors / "sparse_queries.npz")
+    return queries.take(np.arange(min(most, len(queries))))
+
+
 class Engine:
-    """One index of one engine, in `folder`.
+    """One index of one engine, in `folder`; `known` is what the bench tells of the collection.
 
     `calls` gives one call for each query, and the call alone is timed; `ids` turns what it returns into row numbers.
     `batches` gives calls that answer all queries, by the name of the way in which they do.
@@ -33,19 +43,26 @@ class Engine:
     settings: ClassVar[list[Parameters]] = [{}]
     most_documents: ClassVar[int | None] = None  # of a collection on which building takes bearable time
 
-    def __init__(self, folder: Path, **index: Any) -> None:
-        self.folder, self.index = folder, index
+    def __init__(self, folder: Path, known: dict[str, Any], **index: Any) -> None:
+        self.folder, self.known, self.index = folder, known, index
 
-    def build(self, documents: Rows, peak: float) -> None:
-        """Write the index; `peak` is the best score of any query when it is rounded as `query_levels` does."""
+    def version(self) -> str:
+        return importlib.metadata.version(self.package)
+
+    def build(self, documents: Any) -> None:
+        """Write the index."""
         raise NotImplementedError
 
-    def tune(self, queries: Rows, depths: Sequence[int]) -> None:
+    def tune(self, queries: Any, depths: Sequence[int]) -> None:
         """Let the built index choose parameters for such queries and so many hits, where the engine can."""
 
-    def open(self, queries: Rows, shape: tuple[int, int]) -> None:
-        """Load the index of a matrix of this shape, and put the queries in the engine's form; not timed."""
+    def open(self, queries: Any) -> None:
+        """Load the index, and put the queries in the engine's form; not timed."""
         raise NotImplementedError
+
+    def described(self, documents: Any) -> dict[str, float]:
+        """Figures of the built index."""
+        return {}
 
     def settings_for(self, k: int) -> list[Parameters]:
         """The settings that differ from each other for this index and this k."""
@@ -73,7 +90,7 @@ class Weft(Engine):
         *({"alpha": alpha, "gamma": gamma} for alpha in (0.9, 0.8, 0.7) for gamma in (8, 16, 32)),
     ]
 
-    def build(self, documents: Rows, peak: float) -> None:
+    def build(self, documents: Rows) -> None:
         import weft
 
         schema = weft.Schema(weft.Sparse("int", max_weight=float(documents.data.max())), ids="int")
@@ -87,7 +104,7 @@ class Weft(Engine):
         arrays = (half.indptr, half.indices.astype(np.int64), half.data)
         weft.open(self.folder / "index").tune(self.targets, k=depths, queries=arrays)
 
-    def open(self, queries: Rows, shape: tuple[int, int]) -> None:
+    def open(self, queries: Rows) -> None:
         import weft
 
         self.opened = weft.open(self.folder / "index")
@@ -117,17 +134,17 @@ class Scipy(Engine):
 
     name, package = "scipy", "scipy"
 
-    def build(self, documents: Rows, peak: float) -> None:
+    def build(self, documents: Rows) -> None:
         from scipy.sparse import csr_matrix, save_npz
 
         matrix = csr_matrix((documents.data, documents.indices, documents.indptr))
         save_npz(self.folder / "columns.npz", matrix.tocsc(), compressed=False)
 
-    def open(self, queries: Rows, shape: tuple[int, int]) -> None:
+    def open(self, queries: Rows) -> None:
         from scipy.sparse import load_npz
 
         columns: Any = load_npz(self.folder / "columns.npz")
-        columns.resize(shape)  # a query may have terms that no document has
+        columns.resize(tuple(self.known["shape"]))  # a query may have terms that no document has
         self.columns, self.queries = columns, queries.each()
 
     def calls(self, k: int, **setting: Any) -> list[Call]:
@@ -163,17 +180,17 @@ class Bmp(Engine):
         for alpha, beta in ((1.0, 1.0), (0.95, 1.0), (0.9, 1.0), (0.8, 1.0), (0.7, 1.0), (0.6, 1.0), (0.85, 0.7))
     ]
 
-    def build(self, documents: Rows, peak: float) -> None:
+    def build(self, documents: Rows) -> None:
         from bmp import Indexer
 
-        scale = min(255 / documents.data.max(), 60_000 / peak)
+        scale = min(255 / documents.data.max(), 60_000 / self.known["peak"])
         indexer = Indexer(str(self.folder / "index"), self.index["block"], False)
         for number, (terms, weights) in enumerate(documents.each()):
             levels = np.clip(np.rint(weights * scale), 1, 255).astype(int).tolist()
             indexer.add_document(str(number), dict(zip(map(str, terms.tolist()), levels, strict=True)))
         indexer.finish()
 
-    def open(self, queries: Rows, shape: tuple[int, int]) -> None:
+    def open(self, queries: Rows) -> None:
         from bmp import Searcher
 
         self.searcher = Searcher(str(self.folder / "index"))
@@ -211,7 +228,7 @@ class Seismic(Engine):
         {"query_cut": cut, "heap_factor": factor} for cut in (3, 5, 8, 12, 20, 32) for factor in (0.7, 0.8, 0.9, 1.0)
     ]
 
-    def build(self, documents: Rows, peak: float) -> None:
+    def build(self, documents: Rows) -> None:
         import seismic
 
         dataset = seismic.SeismicDataset()
@@ -220,7 +237,7 @@ class Seismic(Engine):
         made = getattr(seismic, self.class_name).build_from_dataset(dataset, **self.index)
         made.save(str(self.folder / "index"))
 
-    def open(self, queries: Rows, shape: tuple[int, int]) -> None:
+    def open(self, queries: Rows) -> None:
         import seismic
 
         text = seismic.get_seismic_string()
@@ -289,7 +306,7 @@ class Sindi(Engine):
             "sindi", json.dumps({"dtype": "sparse", "metric_type": "ip", "dim": 1024, "index_param": index})
         )
 
-    def build(self, documents: Rows, peak: float) -> None:
+    def build(self, documents: Rows) -> None:
         described = int(documents.indices.max()) + 1, len(documents.data) / len(documents)
         (self.folder / "described.json").write_text(json.dumps(described))
         made = self.make(*described)
@@ -297,7 +314,7 @@ class Sindi(Engine):
         made.build(documents.indptr.astype(np.uint32), documents.indices.astype(np.uint32), documents.data, ids)
         made.save(str(self.folder / "index"))
 
-    def open(self, queries: Rows, shape: tuple[int, int]) -> None:
+    def open(self, queries: Rows) -> None:
         self.opened = self.make(*json.loads((self.folder / "described.json").read_text()))
         self.opened.load(str(self.folder / "index"))
         self.queries = [
@@ -326,7 +343,7 @@ class Kannolo(Engine):
     def settings_for(self, k: int) -> list[Parameters]:
         return [each for each in self.settings if each["ef_search"] >= k]
 
-    def build(self, documents: Rows, peak: float) -> None:
+    def build(self, documents: Rows) -> None:
         import kannolo
 
         kind = getattr(kannolo, self.index["kind"])
@@ -334,7 +351,7 @@ class Kannolo(Engine):
         made = kind.build_from_arrays(documents.indices, documents.data, documents.indptr, **width)
         made.save(str(self.folder / "index"))
 
-    def open(self, queries: Rows, shape: tuple[int, int]) -> None:
+    def open(self, queries: Rows) -> None:
         import kannolo
 
         self.opened = getattr(kannolo, self.index["kind"]).load(str(self.folder / "index"))

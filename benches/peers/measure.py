@@ -1,4 +1,4 @@
-"""One stage of one index, run by `sparse.py` in a process of its own: build, search or batch.
+"""One stage of one index, run by `bench.py` in a process of its own: build, search or batch.
 
     python measure.py REQUEST
 
@@ -6,7 +6,7 @@ REQUEST is JSON; the answer goes to the file that it names. Milliseconds and sec
 name says `cpu`; megabytes are resident memory.
 """
 
-import importlib.metadata
+import importlib
 import json
 import os
 import sys
@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from collection import Array, read
-from engines import ENGINES, Call, Engine
+from collection import Array
+from engines import Call, Engine
 
-DEPTHS = (10, 100, 1000)
 Request = dict[str, Any]
 
 
@@ -47,24 +46,22 @@ def peak_mb(start_again: bool = False) -> float:
     return int(line.split()[1]) / 1024
 
 
-def build(engine: Engine, request: Request) -> dict[str, Any]:
-    documents = read(Path(request["vectors"]) / "sparse_docs.npz")
+def build(engine: Engine, request: Request, documents: Any, queries: Any) -> dict[str, Any]:
     start = peak_mb(start_again=True)
     with Clock() as clock:
-        engine.build(documents, request["peak"])
+        engine.build(documents)
     peak = peak_mb()
     with Clock() as tuning:
-        engine.tune(read(Path(request["vectors"]) / "sparse_queries.npz"), DEPTHS)
-    size = sum(path.stat().st_size for path in engine.folder.rglob("*") if path.is_file())
+        engine.tune(queries, request["depths"])
     return {
-        "version": importlib.metadata.version(engine.package),
+        "version": engine.version(),
         "seconds": clock.seconds,
         "cpu_seconds": clock.cpu,
         "start_mb": start,
         "peak_mb": peak,
         "tune_seconds": tuning.seconds,
-        "bytes": size,
-        "bytes_per_posting": size / len(documents.data),
+        "bytes": sum(path.stat().st_size for path in engine.folder.rglob("*") if path.is_file()),
+        **engine.described(documents),
         "others": clock.others,
     }
 
@@ -99,21 +96,33 @@ def repeated(calls: list[Call], request: Request) -> list[list[float]]:
     return passes
 
 
+def warm(engine: Engine, calls: list[Call], request: Request) -> list[Any]:
+    """The hits of all queries in the first round; later those that there is time for."""
+    found = []
+    start = time.perf_counter()
+    for call in calls:
+        found.append(engine.ids(call()))
+        if not request["first"] and time.perf_counter() - start > request["seconds"]:
+            break
+    return found
+
+
 def search(engine: Engine, request: Request) -> list[dict[str, Any]]:
     with np.load(request["truth"]) as file:
         truth = file["ids"], file["scores"]
     rows = []
-    for k in DEPTHS:
+    for k in request["depths"]:
         for setting in engine.settings_for(k):
             calls = engine.calls(k, **setting)
-            found = [engine.ids(call()) for call in calls]
+            found = warm(engine, calls, request)
             with Clock() as clock:
                 passes = repeated(calls, request)
             rows.append(
                 {
                     "setting": setting,
                     "k": k,
-                    "recall": recall(found, *truth, k),
+                    "recall": recall(found, *truth, k) if request["first"] else None,
+                    "best": [np.asarray(ids[:10]).tolist() for ids in found],
                     "passes": np.round(passes, 5).tolist(),
                     "cpu_ms": clock.cpu * 1e3 / len(passes) / len(calls),
                     "others": clock.others,
@@ -124,23 +133,25 @@ def search(engine: Engine, request: Request) -> list[dict[str, Any]]:
 
 
 def batch(engine: Engine, request: Request) -> list[dict[str, Any]]:
-    rows = []
-    for setting in engine.settings_for(DEPTHS[0]):
-        for way, call in engine.batches(DEPTHS[0], request["threads"], **setting).items():
+    rows, k = [], request["depths"][0]
+    for setting in engine.settings_for(k):
+        for way, call in engine.batches(k, request["threads"], **setting).items():
             call()
             with Clock() as clock:
                 passes = repeated([call], request)
-            rows.append({"setting": setting, "k": DEPTHS[0], "way": way, "passes": passes, "others": clock.others})
+            rows.append({"setting": setting, "k": k, "way": way, "passes": passes, "others": clock.others})
     return rows
 
 
 def main() -> None:
     request = json.loads(sys.argv[1])
-    engine = ENGINES[request["engine"]](Path(request["folder"]), **request["index"])
+    module, vectors = importlib.import_module(request["module"]), Path(request["vectors"])
+    engine = module.ENGINES[request["engine"]](Path(request["folder"]), request["known"], **request["index"])
+    queries = module.read_queries(vectors, request["queries"])
     if request["stage"] == "build":
-        answer: Any = build(engine, request)
+        answer: Any = build(engine, request, module.read_documents(vectors), queries)
     else:
-        engine.open(read(Path(request["vectors"]) / "sparse_queries.npz"), tuple(request["shape"]))
+        engine.open(queries)
         answer = {"search": search, "batch": batch}[request["stage"]](engine, request)
     Path(request["answer"]).write_text(json.dumps(answer))
 

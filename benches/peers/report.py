@@ -1,4 +1,4 @@
-"""Tables and plots out of the raw lines of `sparse.py`.
+"""Tables and plots out of the raw lines of `sparse.py` or `multivector.py`.
 
     python benches/peers/report.py RAW.jsonl... --out REPORT
 
@@ -9,7 +9,7 @@ A later file counts where two hold the same measurement. Tables name the fastest
 
 import argparse
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,11 @@ def highest(lines: list[Line]) -> Line:
     return min(lines, key=lambda line: (-line["recall"], line["p50_ms"]))
 
 
+def unit(collection: Line) -> str:
+    """What sizes of a collection are given for."""
+    return "token" if "tokens" in collection else "posting"
+
+
 def parameters(values: Line) -> str:
     return ", ".join(f"{key} {value}" for key, value in values.items()) or "default"
 
@@ -86,7 +91,7 @@ def search_table(lines: list[Line]) -> str:
     return table(["engine", *(f"≥ {level:.2f}" for level in LEVELS), "highest (recall)"], rows)
 
 
-def build_table(lines: list[Line]) -> str:
+def build_table(lines: list[Line], unit: str) -> str:
     rows = [
         [
             f"{line['engine']} {line['version']}",
@@ -96,12 +101,27 @@ def build_table(lines: list[Line]) -> str:
             f"{line['peak_mb']:,.0f}",
             f"{line['peak_mb'] - line['start_mb']:,.0f}",
             f"{line['bytes'] / 1e6:,.1f}",
-            number(line["bytes_per_posting"]),
+            number(line[f"bytes_per_{unit}"]),
         ]
         for line in lines
     ]
-    head = ["engine", "index", "build s", "CPU s", "peak MB", "above start MB", "index MB", "bytes a posting"]
+    head = ["engine", "index", "build s", "CPU s", "peak MB", "above start MB", "index MB", f"bytes a {unit}"]
     return table(head, rows)
+
+
+def settings_table(lines: list[Line], builds: list[Line]) -> str:
+    """The settings of each index that no other one of its settings beats, with what the index takes."""
+    rows = []
+    for built in builds:
+        index = of_index(built)
+        sizes = [f"{built['code_bytes']:.4g}", number(built["bytes_per_token"])]
+        costs = [number(built["seconds"]), number(built["tokens_per_second"]), f"{built['peak_mb']:,.0f}"]
+        for line in frontier(of(lines, engine=built["engine"], index=built["index"])):
+            quality = [f"{line['recall']:.4f}", NONE if line["ndcg"] is None else f"{line['ndcg']:.4f}"]
+            times = [marked(number(line["p50_ms"]), line), number(line["p95_ms"])]
+            rows.append([index, parameters(line["setting"]), *times, *quality, *sizes, *costs])
+    head = ["engine", "setting", "p50 ms", "p95 ms", "recall", "nDCG@10", "code bytes a token", "index bytes a token"]
+    return table([*head, "build s", "tokens / s", "build peak MB"], rows)
 
 
 def batch_table(lines: list[Line], searches: list[Line]) -> str:
@@ -140,56 +160,73 @@ def frontier(lines: list[Line]) -> list[Line]:
     return kept[::-1]
 
 
-def plot(lines: list[Line], title: str, path: Path) -> None:
-    """Latency against recall, one panel for each k, with a curve along the best settings of each engine."""
-    depths, engines = distinct(lines, "k"), distinct(lines, "engine")
+def of_engine(line: Line) -> str:
+    return str(line["engine"])
+
+
+def of_index(line: Line) -> str:
+    return " ".join([line["engine"], *map(str, line["index"].values())])
+
+
+def plot(lines: list[Line], title: str, path: Path, curve: Callable[[Line], str] = of_engine) -> None:
+    """Latency against recall, one panel for each k, with curves along their best settings."""
+    depths, curves = distinct(lines, "k"), list(dict.fromkeys(map(curve, lines)))
     with mpl.rc_context(PLAIN):
         figure = Figure(figsize=(4 * len(depths), 3.8), layout="constrained")
         for axes, k in zip(figure.subplots(1, len(depths), squeeze=False)[0], depths, strict=True):
-            for position, engine in enumerate(engines):
-                best = frontier(of(lines, engine=engine, k=k))
+            for position, name in enumerate(curves):
+                best = frontier([line for line in of(lines, k=k) if curve(line) == name])
                 recalls, times = [line["recall"] for line in best], [line["p50_ms"] for line in best]
                 style = {"marker": MARKERS[position % len(MARKERS)], "markersize": 4, "linewidth": 1}
-                axes.plot(recalls, times, label=engine, color=f"C{position}", **style)
+                axes.plot(recalls, times, label=name, color=f"C{position}", **style)
             axes.set(yscale="log", xlim=(0.8, 1.005), title=f"top {k}", xlabel="recall of the exact hits")
             axes.grid(alpha=0.3, which="both", linewidth=0.5)
         figure.axes[0].set_ylabel("median latency, ms")
-        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(engines))
+        handles, columns = figure.axes[0].get_legend_handles_labels(), 2 * len(depths) + 1
+        figure.legend(*handles, loc="outside lower center", ncols=min(len(curves), columns))
         figure.suptitle(title)
         figure.savefig(path, metadata={"Date": None})
 
 
 def describe(each: Line) -> str:
-    return (
-        f"{each['documents']:,} documents, {each['postings']:,} postings ({each['terms_per_document']} a document), "
-        f"{each['queries']} queries of {each['terms_per_query']} terms"
-    )
+    sizes, parts = f"{unit(each)}s", "tokens" if unit(each) == "token" else "terms"
+    width = f" of {each['dimensions']} dimensions" if "dimensions" in each else ""
+    counts = f"{each['documents']:,} documents, {each[sizes]:,} {sizes}{width}"
+    means = [f"{each[f'{parts}_per_{name}']}" for name in ("document", "query")]
+    text = f"{counts} ({means[0]} a document), {each['queries']} queries of {means[1]} {parts}"
+    judged = each.get("exact_ndcg")
+    return f"{text}; nDCG@10 of exact search {judged:.4f}" if judged else text
 
 
 def sections(lines: list[Line], out: Path) -> Iterable[str]:
     """The parts of the report; plots are written on the way."""
-    yield "# Engines for learned-sparse search\n"
+    collections = of(lines, kind="collection")
+    late = any(unit(each) == "token" for each in collections)
+    yield f"# Engines for {'multi-vector' if late else 'learned-sparse'} search\n"
     for each in of(lines, kind="machine"):
         yield f"{each['processor']}, {each['cores']} cores, {' '.join(each['vectors'])}.\n"
     yield (
         "Median / mean milliseconds a query, one query at a time on one thread, for the fastest setting that reaches "
         f"the recall of the exact float32 hits. \\* other processes used more than {BUSY:.0%} of the machine.\n"
     )
-    for each in of(lines, kind="collection"):
+    for each in collections:
         name = each["collection"]
-        searches = of(lines, kind="search", collection=name)
+        searches, builds = of(lines, kind="search", collection=name), of(lines, kind="build", collection=name)
         yield f"## {name}\n\n{describe(each)}.\n"
         for k in distinct(searches, "k"):
             yield f"Top {k}:\n\n{search_table(of(searches, k=k))}"
-        yield f"Building:\n\n{build_table(of(lines, kind='build', collection=name))}"
+        yield f"Building:\n\n{build_table(builds, unit(each))}"
         batches = of(lines, kind="batch", collection=name)
         for threads in distinct(batches, "threads"):
             rates = batch_table(of(batches, threads=threads), of(searches, k=batches[0]["k"]))
             yield f"Queries a second, all queries at once, top {batches[0]['k']}, {threads} threads:\n\n{rates}"
+        for k in distinct(searches, "k") if unit(each) == "token" else []:
+            yield f"Settings, top {k}:\n\n{settings_table(of(searches, k=k), builds)}"
         for line in of(lines, kind="failed", collection=name):
             yield f"Failed: {line['engine']}, {parameters(line['index'])}, {line['stage']}.\n"
         if searches:
-            plot(searches, f"{name}: {each['documents']:,} documents", out / f"{name}.svg")
+            curve = of_index if unit(each) == "token" else of_engine
+            plot(searches, f"{name}: {each['documents']:,} documents", out / f"{name}.svg", curve)
             yield f"![Latency against recall]({name}.svg)\n"
     yield from growth(lines)
 

@@ -11,6 +11,7 @@ mod dispatch;
 mod scalar;
 #[cfg(test)]
 mod tests;
+pub mod tokens;
 
 pub use dispatch::level;
 
@@ -35,7 +36,9 @@ pub use scalar::accumulate;
 pub fn drain_above(scores: &mut [u32], floor: u32, found: &mut Vec<(u32, u32)>) {
     match dispatch::level() {
         #[cfg(target_arch = "x86_64")]
-        dispatch::Level::Avx2 => avx2::drain_above_checked(scores, floor, found),
+        dispatch::Level::Avx2 | dispatch::Level::Avx512 => {
+            avx2::drain_above_checked(scores, floor, found)
+        }
         dispatch::Level::Scalar => scalar::drain_above(scores, floor, found),
     }
 }
@@ -45,7 +48,7 @@ pub fn drain_above(scores: &mut [u32], floor: u32, found: &mut Vec<(u32, u32)>) 
 pub fn add_maxima(bounds: &mut [u32], rows: &[(&[Impact], u32)]) {
     match dispatch::level() {
         #[cfg(target_arch = "x86_64")]
-        dispatch::Level::Avx2 => avx2::add_maxima_checked(bounds, rows),
+        dispatch::Level::Avx2 | dispatch::Level::Avx512 => avx2::add_maxima_checked(bounds, rows),
         dispatch::Level::Scalar => scalar::add_maxima(bounds, rows),
     }
 }
@@ -54,7 +57,9 @@ pub fn add_maxima(bounds: &mut [u32], rows: &[(&[Impact], u32)]) {
 pub fn largest_of_lanes(bounds: &[u32], largest: &mut Vec<u32>) {
     match dispatch::level() {
         #[cfg(target_arch = "x86_64")]
-        dispatch::Level::Avx2 => avx2::largest_of_lanes_checked(bounds, largest),
+        dispatch::Level::Avx2 | dispatch::Level::Avx512 => {
+            avx2::largest_of_lanes_checked(bounds, largest)
+        }
         dispatch::Level::Scalar => scalar::largest_of_lanes(bounds, largest),
     }
 }

@@ -1,0 +1,157 @@
+//! AVX-512 with VNNI.
+#![allow(unsafe_code)]
+
+use std::arch::x86_64::*;
+
+use super::{ByteRows, FloatRows, GROUP, LANES, Number, scalar};
+
+/// Compiles a definition of `scalar` for this instruction set.
+macro_rules! compile {
+    ($(fn $name:ident $(<$generic:ident: $bound:path>)? ($($argument:ident: $kind:ty),* $(,)?);)*) => {$(
+        pub fn $name $(<$generic: $bound>)? ($($argument: $kind),*) {
+            #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+            fn compiled $(<$generic: $bound>)? ($($argument: $kind),*) {
+                scalar::$name($($argument),*)
+            }
+            // SAFETY: `dispatch::level` returns `Avx512` only where the processor has it.
+            unsafe { compiled($($argument),*) }
+        }
+    )*};
+}
+
+compile! {
+    fn float_products(rows: &FloatRows, tokens: &[f32], products: &mut [f32]);
+    fn raise(best: &mut [f32], bases: &[&[f32]], products: &[i32], steps: &[f32], units: &[f32]);
+    fn add_steps(sums: &mut [f32], lanes: usize, bases: &[&[f32]], products: &[i32], steps: &[f32]);
+    fn raise_floats(best: &mut [f32], products: &[f32]);
+    fn note_best(
+        best: &mut [f32],
+        which: &mut [u32],
+        products: &[i32],
+        first: u32,
+        steps: &[f32],
+        biases: &[f32],
+        units: &[f32],
+    );
+    fn raise_bytes<N: Number>(best: &mut [u8], table: &[u8], numbers: &[N]);
+    fn nearest(vectors: &[f32], codebook: &[f32], halves: &[f32; 256], found: &mut [u8]);
+}
+
+/// `products` on a processor that `dispatch` has found to have what it needs.
+pub fn products(rows: &ByteRows, tokens: &[u8], products: &mut [i32]) {
+    // SAFETY: `dispatch::level` returns `Avx512` only where the processor has it.
+    unsafe { vector_products(rows, tokens, products) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn vector_products(rows: &ByteRows, tokens: &[u8], products: &mut [i32]) {
+    let (dim, lanes) = (rows.dim, rows.lanes());
+    if tokens.is_empty() || lanes == 0 {
+        return;
+    }
+    let size = LANES * dim;
+    let mut tile = 0;
+    while (tile + 2) * LANES <= lanes {
+        let values = &rows.values[tile * size..(tile + 2) * size];
+        columns::<2, 4>(
+            values,
+            &rows.offsets[tile * LANES..],
+            dim,
+            tokens,
+            &mut products[tile * LANES..],
+            lanes,
+        );
+        tile += 2;
+    }
+    if tile * LANES < lanes {
+        let values = &rows.values[tile * size..];
+        columns::<1, 8>(
+            values,
+            &rows.offsets[tile * LANES..],
+            dim,
+            tokens,
+            &mut products[tile * LANES..],
+            lanes,
+        );
+    }
+}
+
+/// The products with `TILES` tiles, `TOKENS` tokens at a time.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn columns<const TILES: usize, const TOKENS: usize>(
+    values: &[i8],
+    offsets: &[i32],
+    dim: usize,
+    tokens: &[u8],
+    products: &mut [i32],
+    lanes: usize,
+) {
+    let full = tokens.len() / dim / TOKENS * TOKENS;
+    let (first, rest) = tokens.split_at(full * dim);
+    for (number, tokens) in first.chunks_exact(TOKENS * dim).enumerate() {
+        let products = &mut products[number * TOKENS * lanes..];
+        some_products::<TILES, TOKENS>(values, offsets, dim, tokens, products, lanes);
+    }
+    for (number, token) in (full..).zip(rest.chunks_exact(dim)) {
+        let products = &mut products[number * lanes..];
+        some_products::<TILES, 1>(values, offsets, dim, token, products, lanes);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn some_products<const TILES: usize, const TOKENS: usize>(
+    values: &[i8],
+    offsets: &[i32],
+    dim: usize,
+    tokens: &[u8],
+    products: &mut [i32],
+    lanes: usize,
+) {
+    assert!(values.len() == TILES * LANES * dim && tokens.len() == TOKENS * dim);
+    assert!(offsets.len() >= TILES * LANES);
+    assert!(products.len() >= (TOKENS - 1) * lanes + TILES * LANES);
+    let mut sums = [[_mm512_setzero_si512(); TILES]; TOKENS];
+    for sum in &mut sums {
+        for (tile, sum) in sum.iter_mut().enumerate() {
+            // SAFETY: there are sixteen offsets of 4 bytes for each tile.
+            *sum = unsafe { _mm512_loadu_si512(offsets.as_ptr().add(tile * LANES).cast()) };
+        }
+    }
+    for group in 0..dim / GROUP {
+        let mut rows = [_mm512_setzero_si512(); TILES];
+        for (tile, row) in rows.iter_mut().enumerate() {
+            let at = (tile * dim / GROUP + group) * LANES * GROUP;
+            // SAFETY: a tile has `dim / 4` groups of 64 bytes.
+            *row = unsafe { _mm512_loadu_si512(values.as_ptr().add(at).cast()) };
+        }
+        for (token, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: a token has `dim / 4` groups of 4 bytes.
+            let four = unsafe {
+                tokens
+                    .as_ptr()
+                    .add(token * dim + group * GROUP)
+                    .cast::<i32>()
+                    .read_unaligned()
+            };
+            let four = _mm512_set1_epi32(four);
+            for (sum, row) in sum.iter_mut().zip(&rows) {
+                *sum = _mm512_dpbusd_epi32(*sum, four, *row);
+            }
+        }
+    }
+    for (token, sum) in sums.iter().enumerate() {
+        for (tile, sum) in sum.iter().enumerate() {
+            // SAFETY: the assertion above leaves room for sixteen products of each tile and token.
+            unsafe {
+                _mm512_storeu_si512(
+                    products
+                        .as_mut_ptr()
+                        .add(token * lanes + tile * LANES)
+                        .cast(),
+                    *sum,
+                )
+            };
+        }
+    }
+}

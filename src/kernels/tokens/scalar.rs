@@ -1,0 +1,246 @@
+//! The definition of every kernel. All but `products` are written so that a compiler vectorises them, and
+//! the other files compile these bodies for their instruction set.
+
+use super::{BIAS, ByteRows, FloatRows, GROUP, LANES, Number};
+
+pub fn products(rows: &ByteRows, tokens: &[u8], products: &mut [i32]) {
+    let (dim, lanes) = (rows.dim, rows.lanes());
+    if lanes == 0 {
+        return;
+    }
+    for (token, products) in tokens
+        .chunks_exact(dim)
+        .zip(products.chunks_exact_mut(lanes))
+    {
+        products.fill(0);
+        let tiles = rows.values.chunks_exact(LANES * dim);
+        for (tile, products) in tiles.zip(products.as_chunks_mut::<LANES>().0) {
+            let groups = tile.as_chunks::<{ LANES * GROUP }>().0;
+            for (token, group) in token.as_chunks::<GROUP>().0.iter().zip(groups) {
+                for (product, row) in products.iter_mut().zip(group.as_chunks::<GROUP>().0) {
+                    for (t, r) in token.iter().zip(row) {
+                        *product += (i32::from(*t) - i32::from(BIAS)) * i32::from(*r);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Tokens whose sums stay in registers together.
+const TOKENS: usize = 4;
+
+#[inline(always)]
+pub fn float_products(rows: &FloatRows, tokens: &[f32], products: &mut [f32]) {
+    let (dim, lanes) = (rows.dim, rows.lanes);
+    if lanes == 0 {
+        return;
+    }
+    let full = tokens.len() / dim / TOKENS * TOKENS;
+    let (first, rest) = tokens.split_at(full * dim);
+    let (first_products, rest_products) = products.split_at_mut(full * lanes);
+    let fours = first.chunks_exact(TOKENS * dim);
+    for (tokens, products) in fours.zip(first_products.chunks_exact_mut(TOKENS * lanes)) {
+        let tokens: [&[f32]; TOKENS] = std::array::from_fn(|t| &tokens[t * dim..][..dim]);
+        some_float_products(rows, tokens, products);
+    }
+    for (token, products) in rest
+        .chunks_exact(dim)
+        .zip(rest_products.chunks_exact_mut(lanes))
+    {
+        some_float_products(rows, [token], products);
+    }
+}
+
+#[inline(always)]
+fn some_float_products<const N: usize>(
+    rows: &FloatRows,
+    tokens: [&[f32]; N],
+    products: &mut [f32],
+) {
+    for lane in (0..rows.lanes).step_by(LANES) {
+        let mut sums = [[0.0_f32; LANES]; N];
+        for (position, row) in rows.values.chunks_exact(rows.lanes).enumerate() {
+            let Some((row, _)) = row[lane..].split_first_chunk::<LANES>() else {
+                return;
+            };
+            for (sum, token) in sums.iter_mut().zip(&tokens) {
+                let value = token[position];
+                for (sum, row) in sum.iter_mut().zip(row) {
+                    *sum = value.mul_add(*row, *sum);
+                }
+            }
+        }
+        for (sum, products) in sums.iter().zip(products.chunks_exact_mut(rows.lanes)) {
+            products[lane..lane + LANES].copy_from_slice(sum);
+        }
+    }
+}
+
+/// What a token adds to a product: `(base[lane] + product * step) * unit`.
+type Token<'a> = (((&'a [i32], &'a &'a [f32]), &'a f32), &'a f32);
+
+#[inline(always)]
+fn score(tile: usize, (((products, base), step), unit): Token<'_>) -> Option<[f32; LANES]> {
+    let products = products[tile * LANES..].first_chunk::<LANES>()?;
+    let base = base[tile * LANES..].first_chunk::<LANES>()?;
+    let mut scores = *base;
+    for (score, product) in scores.iter_mut().zip(products) {
+        *score = (*score + *product as f32 * step) * unit;
+    }
+    Some(scores)
+}
+
+#[inline(always)]
+pub fn raise(best: &mut [f32], bases: &[&[f32]], products: &[i32], steps: &[f32], units: &[f32]) {
+    let lanes = best.len();
+    for (tile, best) in best.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+        let mut highest = *best;
+        for token in products
+            .chunks_exact(lanes)
+            .zip(bases)
+            .zip(steps)
+            .zip(units)
+        {
+            let Some(scores) = score(tile, token) else {
+                return;
+            };
+            for (highest, score) in highest.iter_mut().zip(&scores) {
+                *highest = if *score > *highest { *score } else { *highest };
+            }
+        }
+        *best = highest;
+    }
+}
+
+#[inline(always)]
+pub fn add_steps(
+    sums: &mut [f32],
+    lanes: usize,
+    bases: &[&[f32]],
+    products: &[i32],
+    steps: &[f32],
+) {
+    let tokens = products.chunks_exact(lanes).zip(bases).zip(steps);
+    for (token, sums) in tokens.zip(sums.chunks_exact_mut(lanes)) {
+        for (tile, sums) in sums.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+            let Some(scores) = score(tile, (token, &1.0)) else {
+                return;
+            };
+            *sums = scores;
+        }
+    }
+}
+
+#[inline(always)]
+pub fn raise_floats(best: &mut [f32], products: &[f32]) {
+    for products in products.chunks_exact(best.len()) {
+        for (best, product) in best.iter_mut().zip(products) {
+            *best = if *product > *best { *product } else { *best };
+        }
+    }
+}
+
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+pub fn note_best(
+    best: &mut [f32],
+    which: &mut [u32],
+    products: &[i32],
+    first: u32,
+    steps: &[f32],
+    biases: &[f32],
+    units: &[f32],
+) {
+    let lanes = best.len();
+    let tiles = best.as_chunks_mut::<LANES>().0.iter_mut();
+    let tiles = tiles
+        .zip(which.as_chunks_mut::<LANES>().0)
+        .zip(units.as_chunks::<LANES>().0);
+    for (tile, ((best, which), units)) in tiles.enumerate() {
+        let (mut highest, mut of) = (*best, *which);
+        let rows = products.chunks_exact(lanes).zip(steps).zip(biases);
+        for (number, ((products, step), bias)) in (first..).zip(rows) {
+            let Some(products) = products[tile * LANES..].first_chunk::<LANES>() else {
+                return;
+            };
+            for lane in 0..LANES {
+                let score = products[lane] as f32 * step - bias * units[lane];
+                let above = score > highest[lane];
+                highest[lane] = if above { score } else { highest[lane] };
+                of[lane] = if above { number } else { of[lane] };
+            }
+        }
+        (*best, *which) = (highest, of);
+    }
+}
+
+#[inline(always)]
+pub fn raise_bytes<N: Number>(best: &mut [u8], table: &[u8], numbers: &[N]) {
+    match best.len() {
+        16 => raise_bytes_of::<16, N>(best, table, numbers),
+        32 => raise_bytes_of::<32, N>(best, table, numbers),
+        lanes => {
+            for number in numbers {
+                let row = number.index() * lanes;
+                let Some(row) = table.get(row..row + lanes) else {
+                    continue;
+                };
+                best.iter_mut()
+                    .zip(row)
+                    .for_each(|(best, value)| *best = (*best).max(*value));
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn raise_bytes_of<const L: usize, N: Number>(best: &mut [u8], table: &[u8], numbers: &[N]) {
+    let Some(best) = best.first_chunk_mut::<L>() else {
+        return;
+    };
+    let table = table.as_chunks::<L>().0;
+    let mut highest = *best;
+    for number in numbers {
+        let Some(row) = table.get(number.index()) else {
+            continue;
+        };
+        highest
+            .iter_mut()
+            .zip(row)
+            .for_each(|(highest, value)| *highest = (*highest).max(*value));
+    }
+    *best = highest;
+}
+
+#[inline(always)]
+pub fn nearest(vectors: &[f32], codebook: &[f32], halves: &[f32; 256], found: &mut [u8]) {
+    let dim = codebook.len() / 256;
+    for (vector, found) in vectors.chunks_exact(dim).zip(found) {
+        let (mut best, mut which) = ([f32::MIN; LANES], [0_u32; LANES]);
+        for (tile, halves) in (0..).zip(halves.as_chunks::<LANES>().0) {
+            let mut scores = halves.map(|half| -half);
+            for (value, codewords) in vector.iter().zip(codebook.as_chunks::<256>().0) {
+                let Some((codewords, _)) = codewords[tile * LANES..].split_first_chunk::<LANES>()
+                else {
+                    return;
+                };
+                for (score, codeword) in scores.iter_mut().zip(codewords) {
+                    *score = value.mul_add(*codeword, *score);
+                }
+            }
+            for lane in 0..LANES {
+                let above = scores[lane] > best[lane];
+                best[lane] = if above { scores[lane] } else { best[lane] };
+                which[lane] = if above { tile as u32 } else { which[lane] };
+            }
+        }
+        let codeword = |lane: usize| which[lane] * LANES as u32 + lane as u32;
+        let first = (1..LANES).fold(0, |first, lane| {
+            let better = best[lane] > best[first]
+                || best[lane] == best[first] && codeword(lane) < codeword(first);
+            if better { lane } else { first }
+        });
+        *found = codeword(first) as u8;
+    }
+}
