@@ -12,6 +12,7 @@ pub mod error;
 pub mod index;
 pub mod interchange;
 pub mod kernels;
+pub mod multivector;
 pub mod pool;
 pub mod sparse;
 pub mod storage;

@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,6 +22,7 @@ from report import Line, write_report
 
 POOLS = ("RAYON", "OMP", "OPENBLAS", "MKL", "NUMEXPR")
 Rounds = tuple[Line, ...]
+Results = dict[tuple[str, int, str], list[list[Line]]]  # of each stage of each index, what it answered in each round
 
 
 def say(text: str) -> None:
@@ -142,35 +142,42 @@ class Bench:
         built: Line | None = self.run(name, number, "build", os.cpu_count() or 1)
         return built
 
+    def line(self, name: str, number: int) -> Line:
+        return {"collection": self.vectors.name, "engine": name, "index": self.engines[name].indexes[number]}
+
     def measure(self) -> Iterator[Line]:
         """Build what is not there, then go round all indexes several times, and yield lines of results."""
         yield {"kind": "collection", **self.facts}
         ready = []
         for name, number in self.indexes():
-            line = {"collection": self.vectors.name, "engine": name, "index": self.engines[name].indexes[number]}
             built = self.build(name, number)
             if built:
-                yield {"kind": "build", **line, **self.build_line(built)}
-                ready.append((name, number, line))
+                yield {"kind": "build", **self.line(name, number), **self.build_line(built)}
+                ready.append((name, number))
             else:
-                yield {"kind": "failed", **line, "stage": "build"}
-        results: dict[tuple[str, int, str], list[list[Line]]] = defaultdict(list)
+                yield {"kind": "failed", **self.line(name, number), "stage": "build"}
+        results: Results = {(*index, stage): [] for index in ready for stage in self.stages}
         for turn in range(self.arguments.rounds):
-            for name, number, line in ready:
-                say(f"{self.vectors.name}: round {turn + 1} of {self.arguments.rounds}, {name} {number}")
-                for stage in self.stages:
-                    earlier = results[name, number, stage]
-                    threads = self.arguments.threads if stage == "batch" else 1
-                    answer = self.run(name, number, stage, threads, first=not earlier)
-                    if answer is None:
-                        yield {"kind": "failed", **line, "stage": stage}
-                    else:
-                        earlier.append(answer)
+            say(f"{self.vectors.name}: round {turn + 1} of {self.arguments.rounds}")
+            yield from self.round(results)
+        yield from self.summaries(results)
+
+    def round(self, results: Results) -> Iterator[Line]:
+        """Run the stages of all indexes, and yield lines of those that fail."""
+        for (name, number, stage), earlier in results.items():
+            say(f"{name} {number} {stage}")
+            threads = self.arguments.threads if stage == "batch" else 1
+            answer = self.run(name, number, stage, threads, first=not earlier)
+            if answer is None:
+                yield {"kind": "failed", **self.line(name, number), "stage": stage}
+            else:
+                earlier.append(answer)
+
+    def summaries(self, results: Results) -> Iterator[Line]:
         summaries = {"search": self.search_line, "batch": self.batch_line}
-        for name, number, line in ready:
-            for stage in self.stages:
-                for rounds in zip(*results[name, number, stage], strict=True):
-                    yield {"kind": stage, **line, **summaries[stage](rounds)}
+        for (name, number, stage), answers in results.items():
+            for rounds in zip(*answers, strict=True):
+                yield {"kind": stage, **self.line(name, number), **summaries[stage](rounds)}
 
 
 def others(rounds: Rounds) -> float:

@@ -28,13 +28,7 @@ class LateBench(Bench):
         documents, queries = read_documents(self.vectors), read_queries(self.vectors, self.arguments.queries)
         if (np.diff(documents.offsets) == 0).any():
             raise SystemExit(f"{self.vectors} has a document without tokens; leave it out")
-        if not (self.reused - {""} and self.truth.exists()):
-            ids, scores = exact(documents, queries)
-            np.savez(self.truth, ids=ids, scores=scores)
-        with np.load(self.truth) as file:
-            hits = file["ids"]
-        if len(hits) != len(queries):
-            raise SystemExit(f"{self.truth} is of {len(hits)} queries: remove it")
+        hits = self.exact(documents, queries)
         path = pairs(self.arguments.qrels).get(self.vectors.name)
         self.grades = read_grades(Path(path), self.vectors, len(queries)) if path else {}
         tokens, dim = documents.vectors.shape
@@ -48,6 +42,17 @@ class LateBench(Bench):
             "tokens_per_query": round(sum(map(len, queries)) / len(queries), 1),
             "exact_ndcg": self.ndcg(hits),
         }
+
+    def exact(self, documents: Tokens, queries: list[Array]) -> Array:
+        """The exact hits; where indexes are reused, those found beside them."""
+        if self.reused != {""} and self.truth.exists():
+            with np.load(self.truth) as file:
+                found: Array = file["ids"]
+            if len(found) == len(queries):
+                return found
+        ids, scores = exact(documents, queries)
+        np.savez(self.truth, ids=ids, scores=scores)
+        return ids
 
     def build_line(self, built: Line) -> Line:
         tokens = self.facts["tokens"]

@@ -20,7 +20,6 @@ macro_rules! compile {
 }
 
 compile! {
-    fn float_products(rows: &FloatRows, tokens: &[f32], products: &mut [f32]);
     fn raise(best: &mut [f32], bases: &[&[f32]], products: &[i32], steps: &[f32], units: &[f32]);
     fn add_steps(sums: &mut [f32], lanes: usize, bases: &[&[f32]], products: &[i32], steps: &[f32]);
     fn raise_floats(best: &mut [f32], products: &[f32]);
@@ -124,6 +123,175 @@ fn some_products<const TOKENS: usize>(
                         .as_mut_ptr()
                         .add(token * lanes + half * HALF)
                         .cast(),
+                    *sum,
+                )
+            };
+        }
+    }
+}
+
+/// `to_bytes` on a processor that `dispatch` has found to have what it needs.
+pub fn to_bytes(values: &[f32], factors: &[f32], bytes: &mut [u8]) {
+    // SAFETY: `dispatch::level` returns `Avx2` or more only where the processor has it.
+    unsafe { vector_to_bytes(values, factors, bytes) }
+}
+
+#[target_feature(enable = "avx2")]
+fn vector_to_bytes(values: &[f32], factors: &[f32], bytes: &mut [u8]) {
+    let factors = factors.as_chunks::<LANES>().0;
+    let values = values.as_chunks::<LANES>().0;
+    let bytes = bytes.as_chunks_mut::<LANES>().0;
+    for ((values, factors), bytes) in values.iter().zip(factors.iter().cycle()).zip(bytes) {
+        let half = |half: usize| {
+            // SAFETY: both have sixteen floats.
+            let level = unsafe {
+                let values = _mm256_loadu_ps(values.as_ptr().add(half * HALF));
+                _mm256_mul_ps(values, _mm256_loadu_ps(factors.as_ptr().add(half * HALF)))
+            };
+            let level = _mm256_max_ps(level, _mm256_setzero_ps());
+            _mm256_cvttps_epi32(_mm256_min_ps(level, _mm256_set1_ps(255.0)))
+        };
+        let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(half(0), half(1)));
+        let low = _mm256_castsi256_si128(words);
+        let packed = _mm_packus_epi16(low, _mm256_extracti128_si256::<1>(words));
+        // SAFETY: there are sixteen writable bytes.
+        unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), packed) };
+    }
+}
+
+/// `expand` on a processor that `dispatch` has found to have what it needs.
+pub fn expand(codes: &[u8], bits: usize, table: &[u8; 16], tokens: &mut [u8], dim: usize) {
+    // SAFETY: `dispatch::level` returns `Avx2` or more only where the processor has it.
+    unsafe {
+        match bits {
+            1 => vector_expand::<1>(codes, table, tokens, dim),
+            2 => vector_expand::<2>(codes, table, tokens, dim),
+            3 => vector_expand::<3>(codes, table, tokens, dim),
+            _ => vector_expand::<4>(codes, table, tokens, dim),
+        }
+    }
+}
+
+/// Numbers that are expanded together.
+const NUMBERS: usize = 16;
+
+#[target_feature(enable = "avx2")]
+fn vector_expand<const BITS: usize>(codes: &[u8], table: &[u8; 16], tokens: &mut [u8], dim: usize) {
+    let eighth = dim / 8;
+    if !eighth.is_multiple_of(NUMBERS) {
+        return scalar::expand(codes, BITS, table, tokens, dim);
+    }
+    // SAFETY: the table has 16 bytes.
+    let values = unsafe { _mm_loadu_si128(table.as_ptr().cast()) };
+    let each = codes
+        .chunks_exact(eighth * BITS)
+        .zip(tokens.chunks_exact_mut(dim));
+    for (code, token) in each {
+        for at in (0..eighth).step_by(NUMBERS) {
+            for part in 0..8 {
+                let low = if BITS == 3 { 2 } else { BITS };
+                let mut numbers = bits_of(code, part % low * eighth + at, part / low * low, low);
+                if BITS == 3 {
+                    let high = bits_of(code, 2 * eighth + at, part, 1);
+                    numbers = _mm_or_si128(numbers, _mm_slli_epi16::<2>(high));
+                }
+                let token = &mut token[part * eighth + at..][..NUMBERS];
+                // SAFETY: `token` is 16 writable bytes.
+                unsafe {
+                    _mm_storeu_si128(token.as_mut_ptr().cast(), _mm_shuffle_epi8(values, numbers))
+                };
+            }
+        }
+    }
+}
+
+/// `bits` bits, from bit `shift` on, of sixteen bytes.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn bits_of(code: &[u8], at: usize, shift: usize, bits: usize) -> __m128i {
+    let code = &code[at..][..NUMBERS];
+    // SAFETY: `code` is 16 readable bytes.
+    let bytes = unsafe { _mm_loadu_si128(code.as_ptr().cast()) };
+    let shifted = _mm_srl_epi16(bytes, _mm_cvtsi32_si128(shift as i32));
+    _mm_and_si128(shifted, _mm_set1_epi8((1 << bits) - 1))
+}
+
+/// Lanes of a register of floats.
+const FLOATS: usize = 8;
+
+/// `float_products` on a processor that `dispatch` has found to have what it needs.
+pub fn float_products(rows: &FloatRows, tokens: &[f32], products: &mut [f32]) {
+    // SAFETY: `dispatch::level` returns `Avx2` only where the processor has it.
+    unsafe { vector_float_products(rows, tokens, products) }
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn vector_float_products(rows: &FloatRows, tokens: &[f32], products: &mut [f32]) {
+    let mut lane = 0;
+    while lane < rows.lanes {
+        float_columns::<2, 4>(rows, lane, tokens, products);
+        lane += 2 * FLOATS;
+    }
+}
+
+/// The products of `WIDE` registers of lanes from `lane` on, `TOKENS` tokens at a time.
+#[target_feature(enable = "avx2,fma")]
+fn float_columns<const WIDE: usize, const TOKENS: usize>(
+    rows: &FloatRows,
+    lane: usize,
+    tokens: &[f32],
+    products: &mut [f32],
+) {
+    let full = tokens.len() / rows.dim / TOKENS * TOKENS;
+    let (first, rest) = tokens.split_at(full * rows.dim);
+    for (number, tokens) in first.chunks_exact(TOKENS * rows.dim).enumerate() {
+        let products = &mut products[number * TOKENS * rows.lanes + lane..];
+        some_float_products::<WIDE, TOKENS>(rows, lane, tokens, products);
+    }
+    for (number, token) in (full..).zip(rest.chunks_exact(rows.dim)) {
+        let products = &mut products[number * rows.lanes + lane..];
+        some_float_products::<WIDE, 1>(rows, lane, token, products);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn some_float_products<const WIDE: usize, const TOKENS: usize>(
+    rows: &FloatRows,
+    lane: usize,
+    tokens: &[f32],
+    products: &mut [f32],
+) {
+    let (dim, lanes) = (rows.dim, rows.lanes);
+    assert!(rows.values.len() == dim * lanes && lane + WIDE * FLOATS <= lanes);
+    assert!(tokens.len() == TOKENS * dim && products.len() >= (TOKENS - 1) * lanes + WIDE * FLOATS);
+    let mut sums = [[_mm256_setzero_ps(); WIDE]; TOKENS];
+    for position in 0..dim {
+        let mut row = [_mm256_setzero_ps(); WIDE];
+        for (wide, row) in row.iter_mut().enumerate() {
+            // SAFETY: there are `dim` rows of `lanes` values, and these lanes are among them.
+            *row = unsafe {
+                _mm256_loadu_ps(
+                    rows.values
+                        .as_ptr()
+                        .add(position * lanes + lane + wide * FLOATS),
+                )
+            };
+        }
+        for (token, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: each of the tokens has `dim` values.
+            let value = _mm256_set1_ps(unsafe { *tokens.get_unchecked(token * dim + position) });
+            for (sum, row) in sum.iter_mut().zip(&row) {
+                *sum = _mm256_fmadd_ps(value, *row, *sum);
+            }
+        }
+    }
+    for (token, sum) in sums.iter().enumerate() {
+        for (wide, sum) in sum.iter().enumerate() {
+            // SAFETY: the assertion above leaves room for these lanes of every token.
+            unsafe {
+                _mm256_storeu_ps(
+                    products.as_mut_ptr().add(token * lanes + wide * FLOATS),
                     *sum,
                 )
             };

@@ -3,6 +3,7 @@
 
 use std::arch::x86_64::*;
 
+pub use super::avx2::{expand, to_bytes};
 use super::{ByteRows, FloatRows, GROUP, LANES, Number, scalar};
 
 /// Compiles a definition of `scalar` for this instruction set.
@@ -20,7 +21,6 @@ macro_rules! compile {
 }
 
 compile! {
-    fn float_products(rows: &FloatRows, tokens: &[f32], products: &mut [f32]);
     fn raise(best: &mut [f32], bases: &[&[f32]], products: &[i32], steps: &[f32], units: &[f32]);
     fn add_steps(sums: &mut [f32], lanes: usize, bases: &[&[f32]], products: &[i32], steps: &[f32]);
     fn raise_floats(best: &mut [f32], products: &[f32]);
@@ -149,6 +149,92 @@ fn some_products<const TILES: usize, const TOKENS: usize>(
                         .as_mut_ptr()
                         .add(token * lanes + tile * LANES)
                         .cast(),
+                    *sum,
+                )
+            };
+        }
+    }
+}
+
+/// Lanes of a register of floats.
+const FLOATS: usize = 16;
+
+/// `float_products` on a processor that `dispatch` has found to have what it needs.
+pub fn float_products(rows: &FloatRows, tokens: &[f32], products: &mut [f32]) {
+    // SAFETY: `dispatch::level` returns `Avx512` only where the processor has it.
+    unsafe { vector_float_products(rows, tokens, products) }
+}
+
+#[target_feature(enable = "avx512f")]
+fn vector_float_products(rows: &FloatRows, tokens: &[f32], products: &mut [f32]) {
+    let mut lane = 0;
+    while lane + 2 * FLOATS <= rows.lanes {
+        float_columns::<2, 4>(rows, lane, tokens, products);
+        lane += 2 * FLOATS;
+    }
+    if lane < rows.lanes {
+        float_columns::<1, 8>(rows, lane, tokens, products);
+    }
+}
+
+/// The products of `WIDE` registers of lanes from `lane` on, `TOKENS` tokens at a time.
+#[target_feature(enable = "avx512f")]
+fn float_columns<const WIDE: usize, const TOKENS: usize>(
+    rows: &FloatRows,
+    lane: usize,
+    tokens: &[f32],
+    products: &mut [f32],
+) {
+    let full = tokens.len() / rows.dim / TOKENS * TOKENS;
+    let (first, rest) = tokens.split_at(full * rows.dim);
+    for (number, tokens) in first.chunks_exact(TOKENS * rows.dim).enumerate() {
+        let products = &mut products[number * TOKENS * rows.lanes + lane..];
+        some_float_products::<WIDE, TOKENS>(rows, lane, tokens, products);
+    }
+    for (number, token) in (full..).zip(rest.chunks_exact(rows.dim)) {
+        let products = &mut products[number * rows.lanes + lane..];
+        some_float_products::<WIDE, 1>(rows, lane, token, products);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn some_float_products<const WIDE: usize, const TOKENS: usize>(
+    rows: &FloatRows,
+    lane: usize,
+    tokens: &[f32],
+    products: &mut [f32],
+) {
+    let (dim, lanes) = (rows.dim, rows.lanes);
+    assert!(rows.values.len() == dim * lanes && lane + WIDE * FLOATS <= lanes);
+    assert!(tokens.len() == TOKENS * dim && products.len() >= (TOKENS - 1) * lanes + WIDE * FLOATS);
+    let mut sums = [[_mm512_setzero_ps(); WIDE]; TOKENS];
+    for position in 0..dim {
+        let mut row = [_mm512_setzero_ps(); WIDE];
+        for (wide, row) in row.iter_mut().enumerate() {
+            // SAFETY: there are `dim` rows of `lanes` values, and these lanes are among them.
+            *row = unsafe {
+                _mm512_loadu_ps(
+                    rows.values
+                        .as_ptr()
+                        .add(position * lanes + lane + wide * FLOATS),
+                )
+            };
+        }
+        for (token, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: each of the tokens has `dim` values.
+            let value = _mm512_set1_ps(unsafe { *tokens.get_unchecked(token * dim + position) });
+            for (sum, row) in sum.iter_mut().zip(&row) {
+                *sum = _mm512_fmadd_ps(value, *row, *sum);
+            }
+        }
+    }
+    for (token, sum) in sums.iter().enumerate() {
+        for (wide, sum) in sum.iter().enumerate() {
+            // SAFETY: the assertion above leaves room for these lanes of every token.
+            unsafe {
+                _mm512_storeu_ps(
+                    products.as_mut_ptr().add(token * lanes + wide * FLOATS),
                     *sum,
                 )
             };

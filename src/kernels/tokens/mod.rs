@@ -175,14 +175,64 @@ compiled! {
     nearest(vectors: &[f32], codebook: &[f32], halves: &[f32; 256], found: &mut [u8])
 }
 
+/// Where an eighth of the numbers of a vector has some of its bits: a code has as many eighths as a number has bits.
+#[derive(Clone, Copy)]
+pub struct Place {
+    /// Which eighth of the code.
+    pub eighth: usize,
+    /// Lowest bit in each byte of the code.
+    pub shift: u32,
+    pub mask: u8,
+    /// What that bit is in the number.
+    pub from: u32,
+}
+
+impl Place {
+    fn number(self, byte: u8) -> u8 {
+        (byte >> self.shift & self.mask) << self.from
+    }
+
+    pub fn byte(self, number: u8) -> u8 {
+        (number >> self.from & self.mask) << self.shift
+    }
+}
+
+/// The places of part `part` of eight. With 1, 2 and 4 bits a byte holds a number of each eighth, fourth and half of the
+/// vector, low bits first. Three bits are two, as with 2 bits, and after them the highest, as with 1 bit.
+pub fn places(part: usize, bits: usize) -> impl Iterator<Item = Place> {
+    let place = move |bits: usize, first: usize, from: u32| Place {
+        eighth: first + part % bits,
+        shift: (part / bits * bits) as u32,
+        mask: (1 << bits) - 1,
+        from,
+    };
+    let (low, high) = match bits {
+        3 => (place(2, 0, 0), Some(place(1, 2, 2))),
+        bits => (place(bits, 0, 0), None),
+    };
+    std::iter::once(low).chain(high)
+}
+
+compiled! {
+    /// `bytes[row][lane]` becomes `values[row][lane] * factors[lane]`, rounded down, at least 0 and at most 255.
+    to_bytes(values: &[f32], factors: &[f32], bytes: &mut [u8])
+}
+
+compiled! {
+    /// Writes the tokens of codes of `bits` bits a value, packed as `places` says: each number becomes its value in the
+    /// table. `dim` is a multiple of eight.
+    expand(codes: &[u8], bits: usize, table: &[u8; 16], tokens: &mut [u8], dim: usize)
+}
+
 /// The number of a row of a table.
 pub trait Number: Copy {
     fn index(self) -> usize;
 }
 
-impl Number for u16 {
+/// 16 bits, least significant first.
+impl Number for [u8; 2] {
     fn index(self) -> usize {
-        usize::from(self)
+        usize::from(u16::from_le_bytes(self))
     }
 }
 

@@ -1,7 +1,7 @@
-//! The definition of every kernel. All but `products` are written so that a compiler vectorises them, and
-//! the other files compile these bodies for their instruction set.
+//! The definition of every kernel. Most are written so that a compiler vectorises them, and the other files
+//! compile these bodies for their instruction set.
 
-use super::{BIAS, ByteRows, FloatRows, GROUP, LANES, Number};
+use super::{BIAS, ByteRows, FloatRows, GROUP, LANES, Number, places};
 
 pub fn products(rows: &ByteRows, tokens: &[u8], products: &mut [i32]) {
     let (dim, lanes) = (rows.dim, rows.lanes());
@@ -27,52 +27,17 @@ pub fn products(rows: &ByteRows, tokens: &[u8], products: &mut [i32]) {
     }
 }
 
-/// Tokens whose sums stay in registers together.
-const TOKENS: usize = 4;
-
-#[inline(always)]
 pub fn float_products(rows: &FloatRows, tokens: &[f32], products: &mut [f32]) {
-    let (dim, lanes) = (rows.dim, rows.lanes);
-    if lanes == 0 {
-        return;
-    }
-    let full = tokens.len() / dim / TOKENS * TOKENS;
-    let (first, rest) = tokens.split_at(full * dim);
-    let (first_products, rest_products) = products.split_at_mut(full * lanes);
-    let fours = first.chunks_exact(TOKENS * dim);
-    for (tokens, products) in fours.zip(first_products.chunks_exact_mut(TOKENS * lanes)) {
-        let tokens: [&[f32]; TOKENS] = std::array::from_fn(|t| &tokens[t * dim..][..dim]);
-        some_float_products(rows, tokens, products);
-    }
-    for (token, products) in rest
-        .chunks_exact(dim)
-        .zip(rest_products.chunks_exact_mut(lanes))
+    let lanes = rows.lanes.max(1);
+    for (token, products) in tokens
+        .chunks_exact(rows.dim)
+        .zip(products.chunks_exact_mut(lanes))
     {
-        some_float_products(rows, [token], products);
-    }
-}
-
-#[inline(always)]
-fn some_float_products<const N: usize>(
-    rows: &FloatRows,
-    tokens: [&[f32]; N],
-    products: &mut [f32],
-) {
-    for lane in (0..rows.lanes).step_by(LANES) {
-        let mut sums = [[0.0_f32; LANES]; N];
-        for (position, row) in rows.values.chunks_exact(rows.lanes).enumerate() {
-            let Some((row, _)) = row[lane..].split_first_chunk::<LANES>() else {
-                return;
-            };
-            for (sum, token) in sums.iter_mut().zip(&tokens) {
-                let value = token[position];
-                for (sum, row) in sum.iter_mut().zip(row) {
-                    *sum = value.mul_add(*row, *sum);
-                }
+        products.fill(0.0);
+        for (value, row) in token.iter().zip(rows.values.chunks_exact(lanes)) {
+            for (product, row) in products.iter_mut().zip(row) {
+                *product = value.mul_add(*row, *product);
             }
-        }
-        for (sum, products) in sums.iter().zip(products.chunks_exact_mut(rows.lanes)) {
-            products[lane..lane + LANES].copy_from_slice(sum);
         }
     }
 }
@@ -134,10 +99,22 @@ pub fn add_steps(
 
 #[inline(always)]
 pub fn raise_floats(best: &mut [f32], products: &[f32]) {
-    for products in products.chunks_exact(best.len()) {
-        for (best, product) in best.iter_mut().zip(products) {
-            *best = if *product > *best { *product } else { *best };
+    let lanes = best.len();
+    for (tile, best) in best.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+        let mut highest = *best;
+        for products in products.chunks_exact(lanes) {
+            let Some(products) = products[tile * LANES..].first_chunk::<LANES>() else {
+                return;
+            };
+            for (highest, product) in highest.iter_mut().zip(products) {
+                *highest = if *product > *highest {
+                    *product
+                } else {
+                    *highest
+                };
+            }
         }
+        *best = highest;
     }
 }
 
@@ -242,5 +219,30 @@ pub fn nearest(vectors: &[f32], codebook: &[f32], halves: &[f32; 256], found: &m
             if better { lane } else { first }
         });
         *found = codeword(first) as u8;
+    }
+}
+
+pub fn expand(codes: &[u8], bits: usize, table: &[u8; 16], tokens: &mut [u8], dim: usize) {
+    let eighth = dim / 8;
+    let each = codes
+        .chunks_exact(eighth * bits)
+        .zip(tokens.chunks_exact_mut(dim));
+    for (code, token) in each {
+        for part in 0..8 {
+            let token = &mut token[part * eighth..(part + 1) * eighth];
+            for (at, value) in token.iter_mut().enumerate() {
+                let number =
+                    places(part, bits).map(|place| place.number(code[place.eighth * eighth + at]));
+                *value = table[usize::from(number.fold(0, |number, bits| number | bits))];
+            }
+        }
+    }
+}
+
+pub fn to_bytes(values: &[f32], factors: &[f32], bytes: &mut [u8]) {
+    let factors = factors.iter().cycle();
+    for ((value, factor), byte) in values.iter().zip(factors).zip(bytes) {
+        // The conversion turns what is below 0, and NaN, into 0, and what is above 255 into 255.
+        *byte = (value * factor) as u8;
     }
 }

@@ -209,10 +209,11 @@ proptest! {
         let lanes = tiles * LANES;
         let table: Vec<u8> = (0..rows * lanes).map(|_| random.below(256) as u8).collect();
         let start: Vec<u8> = (0..lanes).map(|_| random.below(200) as u8).collect();
+        let two: Vec<[u8; 2]> = numbers.iter().map(|number| number.to_le_bytes()).collect();
         let wide: Vec<[u8; 3]> = numbers.iter().map(|number| [*number as u8, 0, 0]).collect();
         let found = same(on_each!(|isa| {
             let (mut narrow, mut three) = (start.clone(), start.clone());
-            isa::raise_bytes(&mut narrow, &table, &numbers);
+            isa::raise_bytes(&mut narrow, &table, &two);
             isa::raise_bytes(&mut three, &table, &wide);
             assert_eq!(narrow, three);
             narrow
@@ -220,6 +221,46 @@ proptest! {
         for (lane, found) in found.iter().enumerate() {
             let values = numbers.iter().filter_map(|n| table.get(usize::from(*n) * lanes + lane));
             prop_assert_eq!(*found, values.copied().fold(start[lane], u8::max));
+        }
+    }
+
+    #[test]
+    fn floats_become_bytes(tiles in 1_usize..4, rows in 0_usize..6, seed: u64) {
+        let mut random = Random(seed);
+        let lanes = tiles * LANES;
+        let mut values = random.floats(rows * lanes);
+        values.iter_mut().step_by(7).for_each(|value| *value *= 1e9);
+        values.iter_mut().step_by(11).for_each(|value| *value = f32::NAN);
+        let factors: Vec<f32> = random.floats(lanes).iter().map(|factor| factor * 400.0).collect();
+        let found = same(on_each!(|isa| {
+            let mut bytes = vec![9; rows * lanes];
+            isa::to_bytes(&values, &factors, &mut bytes);
+            bytes
+        }));
+        for (at, byte) in found.iter().enumerate() {
+            let level = (values[at] * factors[at % lanes]).floor();
+            prop_assert_eq!(*byte, if level > 0.0 { level.min(255.0) as u8 } else { 0 });
+        }
+    }
+
+    #[test]
+    fn codes_are_expanded(eighth in prop_oneof![1_usize..20, Just(32), Just(48)], bits in 1_usize..5, seed: u64) {
+        let mut random = Random(seed);
+        let code: Vec<u8> = (0..eighth * bits).map(|_| random.below(256) as u8).collect();
+        let table: [u8; 16] = std::array::from_fn(|_| random.below(256) as u8);
+        let found = same(on_each!(|isa| {
+            let mut tokens = vec![9; 8 * eighth];
+            isa::expand(&code, bits, &table, &mut tokens, 8 * eighth);
+            tokens
+        }));
+        for (at, value) in found.iter().enumerate() {
+            let (part, offset) = (at / eighth, at % eighth);
+            let bit = |byte: usize, bit: usize| usize::from(code[byte * eighth + offset] >> bit & 1);
+            let expected = match bits {
+                3 => (0..2).map(|i| bit(part % 2, part / 2 * 2 + i) << i).sum::<usize>() + (bit(2, part) << 2),
+                _ => (0..bits).map(|i| bit(part % bits, part / bits * bits + i) << i).sum(),
+            };
+            prop_assert_eq!(*value, table[expected]);
         }
     }
 

@@ -1,0 +1,219 @@
+//! Documents worth scoring, by centroids alone. First by the cells that the rows of a query look into: a document
+//! gains, for each row, what the best of its cells there scores above the best cell that was not looked into. Then, of
+//! the documents that gained most, by the best centroid of all their tokens.
+
+use std::cell::RefCell;
+
+use super::cells::WINDOW;
+use super::query::Query;
+use super::reader::MultiVectorSegment;
+use super::search::Part;
+use crate::error::Result;
+use crate::kernels::tokens;
+
+/// A document of a part, with a score by centroids.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Candidate {
+    pub score: f32,
+    pub part: u32,
+    pub document: u32,
+}
+
+/// The cells that one row looks into, best first, and the score of the best one that it does not.
+struct Probes {
+    cells: Vec<(f32, u32)>,
+    next: f32,
+}
+
+/// Centroids whose best is looked at before they are.
+const BLOCK: usize = 64;
+
+/// The best `count` centroids for each row.
+fn probes(query: &Query, count: usize) -> Vec<Probes> {
+    let lanes = query.lanes();
+    let blocks = query.centroid_scores.chunks(BLOCK * lanes);
+    let mut maxima = vec![f32::NEG_INFINITY; blocks.len() * lanes];
+    for (scores, maxima) in blocks.zip(maxima.chunks_exact_mut(lanes)) {
+        tokens::raise_floats(maxima, scores);
+    }
+    let mut column = vec![];
+    let mut found = vec![];
+    let of_row = |row: usize| {
+        let at = |values: &[f32], number: usize| values[number * lanes + row];
+        column.clear();
+        column.extend((0..maxima.len() / lanes).map(|block| (at(&maxima, block), block)));
+        let most = column.len().min(count + 1);
+        column.select_nth_unstable_by(most - 1, |a, b| b.0.total_cmp(&a.0));
+        found.clear();
+        for (_, block) in &column[..most] {
+            let centroids = block * BLOCK..query.centroid_scores.len() / lanes;
+            let centroids = centroids.take(BLOCK);
+            found.extend(
+                centroids.map(|number| (at(&query.centroid_scores, number), number as u32)),
+            );
+        }
+        let most = found.len().min(count + 1);
+        found.select_nth_unstable_by(most - 1, |a, b| b.0.total_cmp(&a.0));
+        found.truncate(most);
+        found.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let next = match found.len() > count {
+            true => found.pop().map_or(f32::NEG_INFINITY, |(score, _)| score),
+            false => found.last().map_or(0.0, |(score, _)| *score),
+        };
+        Probes {
+            cells: found.clone(),
+            next,
+        }
+    };
+    (0..query.rows).map(of_row).collect()
+}
+
+/// Memory that a thread keeps from query to query; gains are zero between searches.
+#[derive(Default)]
+struct Scratch {
+    gains: Vec<Gain>,
+    touched: Vec<u32>,
+    table: Vec<u8>,
+}
+
+/// What a document has gained so far, and the row it gained from last, counted from 1.
+#[derive(Clone, Copy, Default)]
+struct Gain {
+    score: f32,
+    row: u32,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// The best candidates of all parts, best first: of the `gathered` documents that their cells speak for most, the `kept`
+/// whose centroids are best. Every row looks into `probed` cells.
+pub fn find(
+    query: &Query,
+    parts: &[Part<'_>],
+    probed: usize,
+    gathered: usize,
+    kept: usize,
+) -> Result<Vec<Candidate>> {
+    SCRATCH.with_borrow_mut(|scratch| {
+        let probes = probes(query, probed);
+        let mut candidates = vec![];
+        for (number, part) in (0..).zip(parts) {
+            gather(query, &probes, part, number, scratch, &mut candidates)?;
+        }
+        keep_best(&mut candidates, gathered);
+        let scale = fill_table(query, &mut scratch.table);
+        let mut best = vec![0; query.lanes()];
+        for candidate in &mut candidates {
+            let segment = parts[candidate.part as usize].segment;
+            candidate.score = scale
+                * by_centroids(segment, candidate.document, &scratch.table, &mut best)? as f32;
+        }
+        keep_best(&mut candidates, kept);
+        candidates.sort_unstable_by(order);
+        Ok(candidates)
+    })
+}
+
+fn order(a: &Candidate, b: &Candidate) -> std::cmp::Ordering {
+    b.score
+        .total_cmp(&a.score)
+        .then((a.part, a.document).cmp(&(b.part, b.document)))
+}
+
+fn keep_best(candidates: &mut Vec<Candidate>, count: usize) {
+    if candidates.len() > count {
+        candidates.select_nth_unstable_by(count, order);
+        candidates.truncate(count);
+    }
+}
+
+fn gather(
+    query: &Query,
+    probes: &[Probes],
+    part: &Part<'_>,
+    number: u32,
+    scratch: &mut Scratch,
+    candidates: &mut Vec<Candidate>,
+) -> Result<()> {
+    let Some(cells) = part.segment.cells() else {
+        let all = 0..part.segment.documents();
+        let eligible = all.filter(|document| part.is_eligible(*document));
+        candidates.extend(eligible.map(|document| Candidate {
+            score: f32::INFINITY,
+            part: number,
+            document,
+        }));
+        return Ok(());
+    };
+    for window in 0..cells.windows() {
+        let first = window * WINDOW;
+        let documents = (part.segment.documents() as usize - first).min(WINDOW);
+        scratch
+            .gains
+            .resize(scratch.gains.len().max(documents), Gain::default());
+        let gains = &mut scratch.gains[..documents];
+        for (row, (probes, step)) in (1..).zip(probes.iter().zip(&query.steps)) {
+            for &(score, cell) in &probes.cells {
+                let more = (score - probes.next) * step;
+                for &document in cells.documents(window, cell) {
+                    let Some(gain) = gains.get_mut(usize::from(document)) else {
+                        continue;
+                    };
+                    if gain.row != row {
+                        if gain.row == 0 {
+                            scratch.touched.push(u32::from(document));
+                        }
+                        gain.row = row;
+                        gain.score += more;
+                    }
+                }
+            }
+        }
+        for document in scratch.touched.drain(..) {
+            let gain = std::mem::take(&mut gains[document as usize]);
+            let document = first as u32 + document;
+            if part.is_eligible(document) {
+                candidates.push(Candidate {
+                    score: gain.score,
+                    part: number,
+                    document,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The scores of all centroids in bytes, from 0 for 0 and less to 255 for the highest; returns the score of 1.
+fn fill_table(query: &Query, table: &mut Vec<u8>) -> f32 {
+    let lanes = query.lanes();
+    let mut highest = vec![f32::NEG_INFINITY; lanes];
+    tokens::raise_floats(&mut highest, &query.centroid_scores);
+    let products = highest
+        .iter()
+        .zip(&query.steps)
+        .map(|(score, step)| score * step);
+    let unit = products.fold(f32::MIN_POSITIVE, f32::max) / 255.0;
+    let mut factors: Vec<f32> = query.steps.iter().map(|step| step / unit).collect();
+    factors.resize(lanes, 0.0);
+    table.resize(query.centroid_scores.len(), 0);
+    tokens::to_bytes(&query.centroid_scores, &factors, table);
+    unit
+}
+
+fn by_centroids(
+    segment: &MultiVectorSegment,
+    document: u32,
+    table: &[u8],
+    best: &mut [u8],
+) -> Result<u32> {
+    best.fill(0);
+    let numbers = segment.column(0, segment.tokens(document)?)?;
+    match segment.number_width() {
+        2 => tokens::raise_bytes(best, table, numbers.as_chunks::<2>().0),
+        _ => tokens::raise_bytes(best, table, numbers.as_chunks::<3>().0),
+    }
+    Ok(best.iter().map(|best| u32::from(*best)).sum())
+}

@@ -1,0 +1,185 @@
+//! Token vectors to columns of codes.
+
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+use rayon::prelude::*;
+
+use super::codebook::{Codebook, length};
+use super::codec::Column;
+use super::quantize;
+use crate::error::Result;
+use crate::pool::{self, Interrupt};
+
+/// Columns of tokens in memory, and what was measured on the way.
+#[derive(Debug, Default)]
+pub struct Encoded {
+    pub columns: Vec<Vec<u8>>,
+    pub errors: Errors,
+    /// For each level, the length of the longest decoded residual before it is scaled.
+    pub longest: Vec<f32>,
+}
+
+/// How far decoded tokens are from what they were.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Errors {
+    pub tokens: u64,
+    /// Sum over tokens of the squared distance, divided by the squared length.
+    pub squared: f64,
+}
+
+impl Errors {
+    fn add(&mut self, other: Self) {
+        self.tokens += other.tokens;
+        self.squared += other.squared;
+    }
+}
+
+/// Tokens that are encoded together.
+const CHUNK: usize = 1024;
+
+/// Encodes vectors that lie one after the other.
+pub fn encode(codebook: &Codebook, vectors: &[f16], interrupt: &Interrupt) -> Result<Encoded> {
+    let chunks = vectors
+        .par_chunks(CHUNK * codebook.codec.dim)
+        .map(|vectors| {
+            interrupt.check()?;
+            let mut values = vec![0.0; vectors.len()];
+            vectors.convert_to_f32_slice(&mut values);
+            let mut encoder = Encoder::new(codebook);
+            encoder.encode_rotated(&codebook.rotation.apply(&values));
+            let mut encoded = encoder.encoded;
+            if codebook.codec.halves {
+                encoded.columns.push(bytemuck::cast_slice(vectors).to_vec());
+            }
+            Ok(encoded)
+        });
+    let parts: Vec<Encoded> = pool::run(0, || chunks.collect::<Result<_>>())??;
+    let columns = codebook.codec.columns(codebook.centroids.len());
+    let mut whole = Encoded {
+        columns: columns
+            .iter()
+            .map(|column| Vec::with_capacity(room(vectors, column, codebook)))
+            .collect(),
+        longest: vec![0.0; codebook.levels.len()],
+        ..Encoded::default()
+    };
+    for part in parts {
+        for (column, more) in whole.columns.iter_mut().zip(part.columns) {
+            column.extend_from_slice(&more);
+        }
+        whole.errors.add(part.errors);
+        let longest = whole.longest.iter_mut().zip(part.longest);
+        longest.for_each(|(longest, more)| *longest = longest.max(more));
+    }
+    Ok(whole)
+}
+
+fn room(vectors: &[f16], column: &Column, codebook: &Codebook) -> usize {
+    vectors.len() / codebook.codec.dim * column.width
+}
+
+/// Encodes a few tokens, level by level.
+pub struct Encoder<'a> {
+    codebook: &'a Codebook,
+    encoded: Encoded,
+    /// What is left of each token.
+    residuals: Vec<f32>,
+}
+
+impl<'a> Encoder<'a> {
+    pub fn new(codebook: &'a Codebook) -> Self {
+        Self {
+            codebook,
+            encoded: Encoded::default(),
+            residuals: vec![],
+        }
+    }
+
+    pub fn into_residuals(self) -> Vec<f32> {
+        self.residuals
+    }
+
+    /// All columns but halves, of vectors that are rotated already.
+    pub fn encode_rotated(&mut self, vectors: &[f32]) {
+        let dim = self.codebook.codec.dim;
+        let centroids = &self.codebook.centroids;
+        let nearest = centroids.nearest(vectors);
+        let width = self.codebook.codec.columns(centroids.len())[0].width;
+        let numbers = nearest
+            .iter()
+            .flat_map(|number| number.to_le_bytes().into_iter().take(width));
+        self.encoded.columns.push(numbers.collect());
+        self.residuals = vectors.to_vec();
+        for (residual, centroid) in self.residuals.chunks_exact_mut(dim).zip(&nearest) {
+            let values = residual.iter_mut().zip(centroids.values(*centroid));
+            values.for_each(|(left, value)| *left -= value);
+        }
+        let mut units = vec![1.0; nearest.len()];
+        for level in 0..self.codebook.levels.len() {
+            units = self.encode_level(level, vectors);
+        }
+        self.measure(vectors, &units);
+    }
+
+    /// Returns what the decoded tokens are scaled by.
+    fn encode_level(&mut self, level: usize, vectors: &[f32]) -> Vec<f32> {
+        let dim = self.codebook.codec.dim;
+        let level = &self.codebook.levels[level];
+        let tokens = self.residuals.len() / dim;
+        let mut lengths = Vec::with_capacity(tokens);
+        let mut scaled = self.residuals.clone();
+        for residual in scaled.chunks_exact_mut(dim) {
+            let length = level.lengths.nearest(length(residual));
+            let factor = level.lengths.get(length);
+            if factor > 0.0 {
+                residual.iter_mut().for_each(|value| *value /= factor);
+            }
+            lengths.push(length);
+        }
+        let mut codes = vec![0; tokens * level.residual.width()];
+        level.residual.encode(&scaled, &mut codes);
+        let mut decoded = vec![0; tokens * dim];
+        level.residual.decode(&codes, &mut decoded);
+        let (mut units, mut unit_bytes) = (vec![], vec![]);
+        let mut longest = 0.0_f32;
+        let each = self
+            .residuals
+            .chunks_exact_mut(dim)
+            .zip(decoded.chunks_exact(dim));
+        for (((left, decoded), vector), byte) in each.zip(vectors.chunks_exact(dim)).zip(&lengths) {
+            let step = level.lengths.get(*byte) * level.residual.step();
+            let square: f32 = decoded
+                .iter()
+                .map(|byte| quantize::level(*byte).powi(2))
+                .sum();
+            longest = longest.max(square.sqrt() * level.residual.step());
+            let mut square = 0.0;
+            for ((left, byte), value) in left.iter_mut().zip(decoded).zip(vector) {
+                *left -= quantize::level(*byte) * step;
+                square += (value - *left).powi(2);
+            }
+            let byte = self.codebook.units.nearest(length(vector) / square.sqrt());
+            units.push(self.codebook.units.get(byte));
+            unit_bytes.push(byte);
+        }
+        self.encoded.columns.extend([lengths, unit_bytes, codes]);
+        self.encoded.longest.push(longest);
+        units
+    }
+
+    fn measure(&mut self, vectors: &[f32], units: &[f32]) {
+        let dim = self.codebook.codec.dim;
+        let tokens = vectors
+            .chunks_exact(dim)
+            .zip(self.residuals.chunks_exact(dim))
+            .zip(units);
+        for ((vector, left), unit) in tokens {
+            let error =
+                |(value, left): (&f32, &f32)| f64::from(value - (value - left) * unit).powi(2);
+            let squared: f64 = vector.iter().zip(left).map(error).sum();
+            let length = f64::from(length(vector)).powi(2);
+            self.encoded.errors.tokens += 1;
+            self.encoded.errors.squared += if length > 0.0 { squared / length } else { 0.0 };
+        }
+    }
+}
