@@ -1,6 +1,7 @@
 //! Documents as a caller hands them over, and the checks before any of them is taken: after `check` has
 //! passed, adding the batch can fail only for want of disk.
 
+use half::f16;
 use rustc_hash::FxHashSet;
 
 use super::schema::{AttributeKind, Schema};
@@ -13,6 +14,14 @@ pub struct SparseRows<'a> {
     pub indptr: &'a [i64],
     pub terms: Keys<'a>,
     pub weights: &'a [f32],
+}
+
+/// Vectors of 16-bit floats: document `i` has those from `offsets[i]` to `offsets[i + 1]` of `values`.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenRows<'a> {
+    pub dim: usize,
+    pub offsets: &'a [i64],
+    pub values: &'a [f16],
 }
 
 /// One attribute of every document of a batch; `None` where a document has no value.
@@ -28,6 +37,7 @@ pub struct Batch<'a> {
     pub ids: Keys<'a>,
     pub sparse: Option<SparseRows<'a>>,
     pub text: Option<&'a [&'a str]>,
+    pub multivector: Option<TokenRows<'a>>,
     /// Attributes not named have no value.
     pub attributes: Vec<(String, Values)>,
 }
@@ -45,6 +55,7 @@ impl Batch<'_> {
         check_kind(&self.ids, schema.ids, "ids")?;
         self.check_ids()?;
         self.check_representations(schema)?;
+        self.check_multivector(schema)?;
         for (name, values) in &self.attributes {
             check_attribute(name, values, self.ids.len(), schema)?;
         }
@@ -85,7 +96,7 @@ impl Batch<'_> {
                 check_rows(text.len(), documents, "texts")
             }
             (_, _, None) => {
-                mismatch("this index holds attributes only; pass no vectors, no text".into())
+                mismatch("this index holds no sparse vectors; pass no sparse=, no text=".into())
             }
             (_, _, Some(sparse)) if sparse.bm25.is_some() => {
                 mismatch("this index makes its vectors from text; pass text= and no sparse=".into())
@@ -93,6 +104,79 @@ impl Batch<'_> {
             _ => mismatch("this index holds sparse vectors; pass sparse= and no text=".into()),
         }
     }
+}
+
+impl Batch<'_> {
+    fn check_multivector(&self, schema: &Schema) -> Result<()> {
+        match (&self.multivector, &schema.multivector) {
+            (None, None) => Ok(()),
+            (Some(_), None) => mismatch("this index holds no token vectors; pass no multivector=".into()),
+            (None, Some(_)) if self.ids.is_empty() => Ok(()),
+            (None, Some(_)) => {
+                mismatch("this index holds token vectors; pass multivector=, with no rows for a document without".into())
+            }
+            (Some(rows), Some(multivector)) => {
+                rows.check(multivector.dim)?;
+                check_rows(rows.rows(), self.ids.len(), "documents of token vectors")
+            }
+        }
+    }
+}
+
+impl<'a> TokenRows<'a> {
+    pub fn rows(&self) -> usize {
+        self.offsets.len().saturating_sub(1)
+    }
+
+    /// Vectors of a document that `check` has passed.
+    pub fn row(&self, row: usize) -> &'a [f16] {
+        let (start, end) = (self.offsets[row] as usize, self.offsets[row + 1] as usize);
+        &self.values[start * self.dim..end * self.dim]
+    }
+
+    /// Checks everything that later code relies on; the error names document and token.
+    pub fn check(&self, dim: usize) -> Result<()> {
+        check_dimensions(self.dim, dim)?;
+        check_offsets(self.offsets, self.values.len(), dim)?;
+        match self.values.iter().position(|value| !value.is_finite()) {
+            Some(at) => Err(not_finite(self.offsets, at / dim, at % dim, "document")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Checks that vectors have as many values as those of the index.
+pub fn check_dimensions(found: usize, dim: usize) -> Result<()> {
+    match found == dim {
+        true => Ok(()),
+        false => mismatch(format!(
+            "token vectors of {found} dimensions, this index has {dim}"
+        )),
+    }
+}
+
+/// Checks that `offsets` cut `values` vectors of `dim` into rows.
+pub fn check_offsets(offsets: &[i64], values: usize, dim: usize) -> Result<()> {
+    let tokens = (values / dim) as i64;
+    let ends = (offsets.first(), offsets.last());
+    if ends != (Some(&0), Some(&tokens)) || !values.is_multiple_of(dim) {
+        return invalid(format!(
+            "offsets must start with 0 and end with the number of vectors, {tokens}; got {ends:?}"
+        ));
+    }
+    match offsets.windows(2).position(|pair| pair[0] > pair[1]) {
+        Some(row) => invalid(format!("offsets descend at row {row}")),
+        None => Ok(()),
+    }
+}
+
+/// The error of a value that is not a finite number.
+pub fn not_finite(offsets: &[i64], token: usize, position: usize, what: &str) -> Error {
+    let row = offsets.partition_point(|start| *start <= token as i64) - 1;
+    let token = token as i64 - offsets[row];
+    Error::InvalidInput(format!(
+        "{what} {row}, token {token}: value {position} is not a finite number, or above 65,504, the most that 16 bits hold"
+    ))
 }
 
 fn check_kind(keys: &Keys<'_>, kind: KeyKind, what: &str) -> Result<()> {

@@ -8,6 +8,7 @@ use rustc_hash::FxBuildHasher;
 use super::attributes::Value;
 use super::batch::{SparseRows, Values};
 use super::schema::{AttributeKind, Schema};
+use crate::multivector::TokenBuffer;
 use crate::sparse::SparseBuffer;
 use crate::storage::keys::{Key, OwnedKey};
 use crate::text::TermRows;
@@ -19,6 +20,7 @@ pub struct Buffer {
     /// For each row, which entry of `rows` it had or has.
     entries: Vec<u32>,
     pub sparse: SparseBuffer,
+    pub tokens: TokenBuffer,
     /// Tokens of each row, where they come as text.
     pub lengths: Vec<u32>,
     attributes: BTreeMap<String, Values>,
@@ -37,7 +39,9 @@ impl Buffer {
             AttributeKind::Float64 => Values::Float64(vec![]),
         };
         let attributes = schema.attributes.iter();
+        let codec = schema.codec().ok().flatten();
         Self {
+            tokens: codec.as_ref().map(TokenBuffer::new).unwrap_or_default(),
             attributes: attributes
                 .map(|(name, kind)| (name.clone(), column(kind)))
                 .collect(),
@@ -51,7 +55,10 @@ impl Buffer {
 
     /// Bytes of memory, about, that the documents take until they are in a segment.
     pub fn memory(&self) -> usize {
-        self.sparse.memory() + self.other_bytes + self.entries.len() * BYTES_PER_ROW
+        self.sparse.memory()
+            + self.tokens.memory()
+            + self.other_bytes
+            + self.entries.len() * BYTES_PER_ROW
     }
 
     /// Starts the row of a document, in place of an earlier one with the same id.

@@ -4,12 +4,14 @@
 use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 
-use super::options::OperatingPoint;
+use super::options::{EffortPoint, OperatingPoint};
 use super::schema::Schema;
 use super::segment::{Segment, SegmentEntry};
 use crate::error::{Error, Result};
+use crate::multivector::Codebook;
 use crate::storage::MAX_FILE_LENGTH;
 use crate::storage::manifest::{self, Manifest};
+use crate::storage::section::SectionFile;
 use crate::storage::vfs::Vfs;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -21,8 +23,28 @@ pub struct Content {
     /// No segment has had this id or a larger one.
     pub next_segment: u64,
     pub segments: Vec<SegmentEntry>,
+    /// What token vectors are coded with, once there were any.
+    #[serde(default)]
+    pub codebook: Option<CodebookEntry>,
     #[serde(default)]
     pub operating_points: Vec<OperatingPoint>,
+    #[serde(default)]
+    pub effort_points: Vec<EffortPoint>,
+}
+
+/// What the manifest says of a codebook.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CodebookEntry {
+    pub id: u64,
+    /// Mean squared error, by the squared length, of the tokens that it was made for.
+    pub error: f64,
+}
+
+impl CodebookEntry {
+    pub fn file_name(&self) -> String {
+        format!("codebook-{}.multivector", self.id)
+    }
 }
 
 /// More tokens than the documents of a segment can have.
@@ -51,13 +73,21 @@ pub fn read(vfs: &dyn Vfs, generation: u64) -> Result<Manifest<Content>> {
             return corrupt(&error.to_string());
         }
     }
+    for point in &content.effort_points {
+        if let Err(error) = point.validate() {
+            return corrupt(&error.to_string());
+        }
+    }
     let mut ids = FxHashSet::default();
     for segment in &content.segments {
         let possible = segment.deleted <= segment.documents
             && segment.id < content.next_segment
             && segment.postings <= MAX_FILE_LENGTH
             && segment.clipped <= segment.postings
-            && segment.tokens <= MOST_TOKENS;
+            && segment.tokens <= MOST_TOKENS
+            && segment.vectors <= MAX_FILE_LENGTH
+            && segment.squared_error >= 0.0
+            && (segment.vectors == 0 || content.codebook.is_some());
         if !possible {
             return corrupt("a segment has impossible numbers");
         }
@@ -68,14 +98,35 @@ pub fn read(vfs: &dyn Vfs, generation: u64) -> Result<Manifest<Content>> {
     Ok(manifest)
 }
 
+/// Opens the codebook of a generation.
+pub fn open_codebook(vfs: &dyn Vfs, manifest: &Manifest<Content>) -> Result<Option<Codebook>> {
+    let content = &manifest.content;
+    let (Some(entry), Some(codec)) = (content.codebook, content.schema.codec()?) else {
+        return Ok(None);
+    };
+    let name = entry.file_name();
+    let Some(file) = manifest.files.iter().find(|file| file.name == name) else {
+        return Err(Error::corrupt(
+            &vfs.path(&name),
+            "not listed in the manifest",
+        ));
+    };
+    Codebook::open(&SectionFile::open(vfs, file, manifest.index)?, codec).map(Some)
+}
+
 /// Opens the segments of a generation.
-pub fn open_segments(vfs: &dyn Vfs, manifest: &Manifest<Content>) -> Result<Vec<Segment>> {
+pub fn open_segments(
+    vfs: &dyn Vfs,
+    manifest: &Manifest<Content>,
+    codebook: Option<&Codebook>,
+) -> Result<Vec<Segment>> {
     let content = &manifest.content;
     let open = |entry: &SegmentEntry| {
         Segment::open(
             vfs,
             manifest.index,
             &content.schema,
+            codebook,
             entry.clone(),
             &manifest.files,
         )

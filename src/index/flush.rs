@@ -5,6 +5,8 @@ use super::ids::write_ids;
 use super::segment::Segment;
 use super::writer::Writer;
 use crate::error::Result;
+use crate::multivector::encode::encode;
+use crate::multivector::writer as token_writer;
 use crate::sparse::Scale;
 use crate::sparse::flush::Flush;
 use crate::sparse::writer as sparse_writer;
@@ -49,7 +51,25 @@ pub fn write(writer: &Writer, scale: Scale) -> Result<Option<Segment>> {
         entry.tokens = weigh.tokens;
         entry.clipped = clipped;
     }
-    Segment::open(vfs, writer.index, schema, entry, &files).map(Some)
+    let codebook = writer.codebook();
+    if let Some(codebook) = codebook {
+        let vectors: usize = rows.iter().map(|row| buffer.tokens.row(*row).len()).sum();
+        if vectors > 0 {
+            let encoded = encode(codebook, buffer.tokens.vectors(), &writer.interrupt)?;
+            let source = token_writer::Flush {
+                buffer: &buffer.tokens,
+                encoded: &encoded,
+                rows: &rows,
+                widths: codebook.widths(),
+            };
+            let name = entry.file_name("multivector");
+            let mut file = SectionWriter::create(vfs, &name, writer.index)?;
+            entry.vectors = token_writer::write(&mut file, codebook, &source, &writer.interrupt)?;
+            files.push(file.finish()?);
+            entry.squared_error = encoded.errors.mean() * vectors as f64;
+        }
+    }
+    Segment::open(vfs, writer.index, schema, codebook, entry, &files).map(Some)
 }
 
 /// Document weights: as given, or from term frequencies by BM25.

@@ -5,12 +5,15 @@ use std::ops::Range;
 
 use super::attributes::write_attributes;
 use super::ids::write_ids;
-use super::segment::Segment;
+use super::segment::{Segment, SegmentEntry};
 use super::writer::Writer;
 use crate::error::Result;
+use crate::multivector::Codebook;
+use crate::multivector::writer as token_writer;
 use crate::sparse::merge::{DocumentMap, Merge};
 use crate::sparse::writer as sparse_writer;
 use crate::storage::MAX_FILE_LENGTH;
+use crate::storage::manifest::FileEntry;
 use crate::storage::section::SectionWriter;
 
 /// What the policy knows of a segment.
@@ -69,8 +72,13 @@ pub fn down_to(sizes: &[Size], max_segments: usize) -> Option<Range<usize>> {
     position.map(|position| position..position + 1)
 }
 
-/// Writes the live documents of `segments` as one; `None` when there are none.
-pub fn write(writer: &Writer, segments: &[Segment]) -> Result<Option<Segment>> {
+/// Writes the live documents of `segments` as one; `None` when there are none. Token vectors that the codebook
+/// `recode_from` coded are coded anew.
+pub fn write(
+    writer: &Writer,
+    segments: &[Segment],
+    recode_from: Option<&Codebook>,
+) -> Result<Option<Segment>> {
     let (vfs, schema) = (&*writer.vfs, &writer.schema);
     let parts = segments
         .iter()
@@ -111,6 +119,17 @@ pub fn write(writer: &Writer, segments: &[Segment]) -> Result<Option<Segment>> {
         entry.postings = sparse_writer::write(&mut file, layout, &source, &writer.interrupt)?;
         files.push(file.finish()?);
     }
+    let codebook = writer.codebook();
+    if let Some(codebook) = codebook {
+        files.extend(write_multivector(
+            writer,
+            codebook,
+            segments,
+            &map,
+            recode_from,
+            &mut entry,
+        )?);
+    }
     for segment in segments {
         // Tokens and clipped postings are counted for whole segments; deletions take an average share.
         let share = |count: u64| {
@@ -119,9 +138,46 @@ pub fn write(writer: &Writer, segments: &[Segment]) -> Result<Option<Segment>> {
         };
         entry.tokens += share(segment.entry.tokens);
         entry.clipped += share(segment.entry.clipped);
+        if recode_from.is_none() {
+            let live = f64::from(segment.live()) / f64::from(segment.entry.documents.max(1));
+            entry.squared_error += segment.entry.squared_error * live;
+        }
     }
     entry.clipped = entry.clipped.min(entry.postings);
-    Segment::open(vfs, writer.index, schema, entry, &files).map(Some)
+    Segment::open(vfs, writer.index, schema, codebook, entry, &files).map(Some)
+}
+
+/// Writes the multivector file, if there are token vectors.
+fn write_multivector(
+    writer: &Writer,
+    codebook: &Codebook,
+    segments: &[Segment],
+    map: &DocumentMap,
+    recode_from: Option<&Codebook>,
+    entry: &mut SegmentEntry,
+) -> Result<Option<FileEntry>> {
+    let merge = token_writer::Merge {
+        segments: segments
+            .iter()
+            .map(|segment| segment.multivector.as_ref())
+            .collect(),
+        origins: &map.origins,
+    };
+    if !merge.has_tokens()? {
+        return Ok(None);
+    }
+    let name = entry.file_name("multivector");
+    let interrupt = &writer.interrupt;
+    let mut file = SectionWriter::create(&*writer.vfs, &name, writer.index)?;
+    entry.vectors = match recode_from {
+        Some(old) => {
+            let recoded = token_writer::Recoded::new(&merge, old, codebook, interrupt)?;
+            entry.squared_error = recoded.errors().squared;
+            token_writer::write(&mut file, codebook, &recoded, interrupt)?
+        }
+        None => token_writer::write(&mut file, codebook, &merge, interrupt)?,
+    };
+    file.finish().map(Some)
 }
 
 #[cfg(test)]

@@ -6,7 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::snapshot::{Hit, Snapshot};
 use crate::error::{Error, Result};
+use crate::multivector::search::Effort;
 use crate::sparse::{Knobs, Plan};
+
+/// Cells that are looked into when no operating point has enough recall.
+const MOST_PROBES: usize = 256;
 
 /// By default the exact 10 best.
 #[derive(Clone, Debug)]
@@ -24,6 +28,43 @@ pub struct Options {
     pub plan: Option<Plan>,
     /// 0 for one on each processor.
     pub threads: usize,
+    /// For queries with token vectors.
+    pub late: Late,
+}
+
+/// How to search token vectors.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Late {
+    /// Whether every document is looked at.
+    pub exact: bool,
+    /// Documents scored by token vectors; by `k` when `None`.
+    pub candidates: Option<usize>,
+    /// Cells that each row of a query looks into; by `k` when `None`.
+    pub probes: Option<usize>,
+    /// Where candidates come from; from sparse vectors where the query has some, when `None`.
+    pub source: Option<Source>,
+    /// How the scores of both are joined; candidates are ordered by their token vectors alone when `None`.
+    pub fuse: Option<Fuse>,
+}
+
+/// Where the documents come from that are scored by token vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The best by sparse vectors.
+    Sparse,
+    /// The cells of the centroids of token vectors.
+    Centroids,
+    /// Both.
+    Both,
+}
+
+/// How the scores by sparse and token vectors are joined.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fuse {
+    /// The sum of `1 / (60 + rank)` (Cormack, Clarke and Büttcher, 2009).
+    Rrf,
+    /// The sum of scores with these weights.
+    Weights { sparse: f32, multivector: f32 },
 }
 
 impl Default for Options {
@@ -36,6 +77,7 @@ impl Default for Options {
             deadline: None,
             plan: None,
             threads: 0,
+            late: Late::default(),
         }
     }
 }
@@ -80,7 +122,69 @@ impl OperatingPoint {
     }
 }
 
+/// An effort that was measured to find the share `recall` of the exact best `k` by token vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EffortPoint {
+    pub k: usize,
+    pub recall: f32,
+    pub probes: usize,
+    pub candidates: usize,
+}
+
+impl EffortPoint {
+    pub fn validate(&self) -> Result<()> {
+        let counts = self.k > 0 && self.probes > 0 && self.candidates > 0;
+        match counts && self.recall > 0.0 && self.recall <= 1.0 {
+            true => Ok(()),
+            false => Err(Error::InvalidInput(format!(
+                "{self:?}: counts are at least 1; recall is above 0 and at most 1"
+            ))),
+        }
+    }
+}
+
 impl Snapshot {
+    /// How much to look at: as `Late` says, or by `target_recall` as the operating points were measured, or by `k`.
+    pub(super) fn effort(&self, options: &Options) -> Result<Effort> {
+        let measured = match options.target_recall {
+            Some(target) => Some(self.measured_effort(options.k, target)?),
+            None => None,
+        };
+        let effort = measured.unwrap_or(Effort::for_hits(options.k));
+        Ok(Effort {
+            probes: options.late.probes.unwrap_or(effort.probes),
+            candidates: options.late.candidates.unwrap_or(effort.candidates),
+        })
+    }
+
+    fn measured_effort(&self, k: usize, target: f32) -> Result<Effort> {
+        let points = || self.content.effort_points.iter();
+        let sufficient = points().map(|point| point.k).filter(|known| *known >= k);
+        let known = sufficient.min().or(points().map(|point| point.k).max());
+        let known = known.ok_or_else(|| {
+            Error::InvalidInput(
+                "target_recall needs an index that was tuned; call tune() once".into(),
+            )
+        })?;
+        let fitting = points().filter(|point| point.k == known && point.recall >= target);
+        let point = fitting.min_by(|a, b| a.recall.total_cmp(&b.recall));
+        Ok(point.map_or(
+            Effort {
+                probes: MOST_PROBES,
+                candidates: usize::MAX,
+            },
+            |point| Effort {
+                probes: point.probes,
+                candidates: point.candidates,
+            },
+        ))
+    }
+
+    pub fn effort_points(&self) -> &[EffortPoint] {
+        &self.content.effort_points
+    }
+
     pub fn operating_points(&self) -> &[OperatingPoint] {
         &self.content.operating_points
     }

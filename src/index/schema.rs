@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::multivector::Codec;
 use crate::storage::keys::KeyKind;
 use crate::text::{Analyzer, Bm25};
 
@@ -15,6 +16,8 @@ pub struct Schema {
     pub ids: KeyKind,
     #[serde(default)]
     pub sparse: Option<SparseSchema>,
+    #[serde(default)]
+    pub multivector: Option<MultiVectorSchema>,
     /// Kind of each attribute, by name.
     #[serde(default)]
     pub attributes: BTreeMap<String, AttributeKind>,
@@ -40,6 +43,40 @@ pub struct SparseSchema {
     /// Whether documents are put in an order that helps search; they are found in the same order all the same.
     #[serde(default = "default_reorder")]
     pub reorder: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MultiVectorSchema {
+    /// Values of a token vector: a multiple of 8, at most 1,024.
+    pub dim: usize,
+    /// What a token is stored as, such as `pq16`, `scalar2` or `pq16+f16`.
+    pub codec: String,
+    /// How many there are; by the number of the first tokens when `None`.
+    #[serde(default)]
+    pub centroids: Option<usize>,
+}
+
+const MOST_DIMENSIONS: usize = 1024;
+const MOST_CENTROIDS: usize = 1 << 20;
+
+impl MultiVectorSchema {
+    pub fn codec(&self) -> Result<Codec> {
+        let dim = self.dim;
+        if !(dim.is_multiple_of(8) && (8..=MOST_DIMENSIONS).contains(&dim)) {
+            return Err(Error::InvalidInput(format!(
+                "dim {dim}: use a multiple of 8 up to {MOST_DIMENSIONS}; pad vectors with zeros, which changes no score"
+            )));
+        }
+        if let Some(centroids) = self.centroids
+            && !(1..=MOST_CENTROIDS).contains(&centroids)
+        {
+            return Err(Error::InvalidInput(format!(
+                "{centroids} centroids: use 1 to {MOST_CENTROIDS}"
+            )));
+        }
+        Codec::parse(&self.codec, dim)
+    }
 }
 
 fn default_block_size() -> u32 {
@@ -80,6 +117,14 @@ impl Schema {
         serde_json::to_string(self).unwrap_or_default()
     }
 
+    /// What token vectors are stored as, if there are any.
+    pub fn codec(&self) -> Result<Option<Codec>> {
+        self.multivector
+            .as_ref()
+            .map(MultiVectorSchema::codec)
+            .transpose()
+    }
+
     /// How text is made into vectors, if it is.
     pub fn bm25(&self) -> Option<&Bm25> {
         self.sparse.as_ref()?.bm25.as_ref()
@@ -99,6 +144,7 @@ impl Schema {
                 ));
             }
         }
+        self.codec()?;
         let Some(sparse) = &self.sparse else {
             return Ok(());
         };

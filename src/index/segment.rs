@@ -3,6 +3,7 @@
 
 use std::sync::OnceLock;
 
+use fixedbitset::FixedBitSet;
 use serde::{Deserialize, Serialize};
 
 use super::attributes::Attributes;
@@ -10,6 +11,7 @@ use super::deleted::Deleted;
 use super::ids::Ids;
 use super::schema::Schema;
 use crate::error::{Error, Result};
+use crate::multivector::{Codebook, MultiVectorSegment};
 use crate::sparse::{Eligible, SparseSegment};
 use crate::storage::keys::Key;
 use crate::storage::manifest::{FileEntry, IndexId};
@@ -30,6 +32,12 @@ pub struct SegmentEntry {
     pub clipped: u64,
     /// Tokens of the documents, where they came as text.
     pub tokens: u64,
+    /// Token vectors in its multivector file; without any it has no such file.
+    #[serde(default)]
+    pub vectors: u64,
+    /// Of all its token vectors when they were encoded: the squared error by the squared length, added up.
+    #[serde(default)]
+    pub squared_error: f64,
 }
 
 impl SegmentEntry {
@@ -47,9 +55,11 @@ pub struct Segment {
     pub files: Vec<FileEntry>,
     pub ids: Ids,
     pub sparse: Option<SparseSegment>,
+    pub multivector: Option<MultiVectorSegment>,
     pub attributes: Attributes,
     pub deleted: Deleted,
-    /// Where its documents that are not deleted lie; made when first asked for.
+    /// Documents that are not deleted, and where they lie; made when first asked for.
+    live: OnceLock<FixedBitSet>,
     live_slots: OnceLock<Eligible>,
 }
 
@@ -59,6 +69,7 @@ impl Segment {
         vfs: &dyn Vfs,
         index: IndexId,
         schema: &Schema,
+        codebook: Option<&Codebook>,
         entry: SegmentEntry,
         files: &[FileEntry],
     ) -> Result<Self> {
@@ -86,6 +97,19 @@ impl Segment {
             }
             None => None,
         };
+        let multivector = match codebook.filter(|_| entry.vectors > 0) {
+            Some(codebook) => {
+                let file = open(entry.file_name("multivector"))?;
+                let segment = MultiVectorSegment::open(file, codebook, documents)?;
+                if segment.token_count() as u64 != entry.vectors {
+                    return Err(segment
+                        .file()
+                        .corrupt("the number of token vectors is wrong"));
+                }
+                Some(segment)
+            }
+            None => None,
+        };
         let deleted = match entry.deleted_generation {
             Some(generation) => Deleted::open(&open(entry.deleted_name(generation))?, documents)?,
             None => Deleted::none(documents),
@@ -102,8 +126,10 @@ impl Segment {
             files: own,
             ids,
             sparse,
+            multivector,
             attributes,
             deleted,
+            live: OnceLock::new(),
             live_slots: OnceLock::new(),
         })
     }
@@ -115,12 +141,19 @@ impl Segment {
             .filter(|document| !self.deleted.contains(*document))
     }
 
+    pub fn live_documents(&self) -> &FixedBitSet {
+        self.live.get_or_init(|| {
+            let mut live = self.deleted.documents().clone();
+            live.toggle_range(..);
+            live
+        })
+    }
+
     /// `sparse` is its own.
     pub fn live_slots(&self, sparse: &SparseSegment) -> Result<&Eligible> {
         if self.live_slots.get().is_none() {
-            let mut live = self.deleted.documents().clone();
-            live.toggle_range(..);
-            let _ = self.live_slots.set(Eligible::new(sparse, &live)?);
+            let live = Eligible::new(sparse, self.live_documents())?;
+            let _ = self.live_slots.set(live);
         }
         let missing = || sparse.file().corrupt("documents that are not deleted");
         self.live_slots.get().ok_or_else(missing)

@@ -3,23 +3,22 @@
 
 use std::time::Instant;
 
-use fixedbitset::FixedBitSet;
 use rayon::prelude::*;
 
 use super::attributes::Value;
 use super::content::{self, Content};
-use super::filter;
-use super::filter_syntax;
+use super::eligible::{Filter, Slots};
 use super::options::{Answer, Options};
 use super::query::{Contribution, Query};
 use super::schema::{Schema, SparseSchema};
 use super::segment::Segment;
 use crate::error::{Error, Result};
+use crate::multivector::Codebook;
 use crate::pool;
-use crate::sparse::search::{self, Eligible, Part, Request};
+use crate::sparse::search::{self, Part, Request};
 use crate::sparse::{QuantizedQuery, Scale};
-use crate::storage::keys::{Key, Keys, OwnedKey};
-use crate::storage::manifest;
+use crate::storage::keys::{Key, OwnedKey};
+use crate::storage::manifest::{self, FileEntry};
 use crate::storage::vfs::Vfs;
 use crate::text::Analyzer;
 use crate::topk::TopK;
@@ -28,46 +27,19 @@ pub struct Snapshot {
     pub(super) generation: u64,
     pub(super) content: Content,
     pub(super) segments: Vec<Segment>,
+    pub(super) codebook: Option<Codebook>,
+    pub(super) codebook_file: Option<FileEntry>,
     /// Insertion ordinal of the first document of each segment.
-    first_ordinals: Vec<u64>,
+    pub(super) first_ordinals: Vec<u64>,
     pub(super) analyzer: Option<Analyzer>,
-}
-
-/// Which documents a search may return; all conditions hold.
-#[derive(Clone, Debug, Default)]
-pub struct Filter<'a> {
-    /// An expression over attributes.
-    pub expression: Option<&'a str>,
-    /// External ids; unknown ones are passed over.
-    pub subset: Option<Keys<'a>>,
-    /// One flag for each live document, in insertion order.
-    pub mask: Option<&'a [bool]>,
-}
-
-/// Documents of a segment that may be hits.
-enum Allowed<'a> {
-    All,
-    /// All that are not deleted.
-    Live(&'a Eligible),
-    Some(Eligible),
-}
-
-impl Allowed<'_> {
-    fn documents(&self) -> Option<&Eligible> {
-        match self {
-            Self::All => None,
-            Self::Live(eligible) => Some(eligible),
-            Self::Some(eligible) => Some(eligible),
-        }
-    }
 }
 
 /// A found document.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Hit {
     pub score: f32,
-    segment: u32,
-    document: u32,
+    pub(super) segment: u32,
+    pub(super) document: u32,
 }
 
 /// All that is kept of a document.
@@ -76,6 +48,8 @@ pub struct Document<'a> {
     pub attributes: Vec<(&'a str, Option<Value<'a>>)>,
     /// Terms with their weights after quantisation.
     pub sparse: Option<Vec<(Key<'a>, f32)>>,
+    /// Token vectors after quantisation, one after the other.
+    pub multivector: Option<Vec<f32>>,
 }
 
 impl Snapshot {
@@ -86,18 +60,25 @@ impl Snapshot {
 
     fn open_generation(vfs: &dyn Vfs, generation: u64) -> Result<Self> {
         let manifest = content::read(vfs, generation)?;
-        let segments = content::open_segments(vfs, &manifest)?;
+        let codebook = content::open_codebook(vfs, &manifest)?;
+        let segments = content::open_segments(vfs, &manifest, codebook.as_ref())?;
         let mut next = 0_u64;
         let first_ordinals = segments.iter().map(|segment| {
             next += u64::from(segment.entry.documents);
             next - u64::from(segment.entry.documents)
         });
         let content = manifest.content;
+        let name = content.codebook.map(|entry| entry.file_name());
         Ok(Self {
             generation,
             first_ordinals: first_ordinals.collect(),
             analyzer: content.schema.analyzer()?,
             segments,
+            codebook,
+            codebook_file: manifest
+                .files
+                .into_iter()
+                .find(|file| Some(&file.name) == name.as_ref()),
             content,
         })
     }
@@ -149,6 +130,7 @@ impl Snapshot {
         Ok(Document {
             attributes: segment.attributes.of_document(document as usize).collect(),
             sparse,
+            multivector: self.token_vectors(segment, document)?,
         })
     }
 
@@ -172,7 +154,7 @@ impl Snapshot {
             plan: options.plan,
             deadline,
         };
-        let eligible = self.eligible(filter)?;
+        let eligible = self.slots(self.eligible(filter)?)?;
         let search = |query: &Query| self.search_one(query, options, &request, &eligible);
         match queries {
             [query] => Ok(vec![search(query)?]),
@@ -180,12 +162,12 @@ impl Snapshot {
         }
     }
 
-    fn search_one(
+    pub(super) fn search_one(
         &self,
         query: &Query,
         options: &Options,
         request: &Request,
-        eligible: &[Allowed<'_>],
+        eligible: &[Slots<'_>],
     ) -> Result<Answer> {
         let nothing = Answer {
             exact: true,
@@ -222,7 +204,7 @@ impl Snapshot {
         &'a self,
         query: &Query,
         quantized: &QuantizedQuery,
-        eligible: &'a [Allowed<'_>],
+        eligible: &'a [Slots<'_>],
     ) -> Vec<Part<'a>> {
         let segments = self.segments.iter().zip(&self.first_ordinals).zip(eligible);
         let parts = segments.filter_map(|((segment, &first_ordinal), eligible)| {
@@ -234,14 +216,14 @@ impl Snapshot {
             Some(Part {
                 segment: sparse,
                 terms: found.collect(),
-                eligible: eligible.documents(),
+                eligible: eligible.get(),
                 first_ordinal,
             })
         });
         parts.collect()
     }
 
-    fn hit(&self, ordinal: u64, score: f32) -> Hit {
+    pub(super) fn hit(&self, ordinal: u64, score: f32) -> Hit {
         let segment = self
             .first_ordinals
             .partition_point(|first| *first <= ordinal)
@@ -278,76 +260,12 @@ impl Snapshot {
         Ok(contributions)
     }
 
-    /// The documents of each segment that may be hits.
-    fn eligible(&self, filter: &Filter<'_>) -> Result<Vec<Allowed<'_>>> {
-        let expression = filter.expression.map(filter_syntax::parse).transpose()?;
-        if let Some(expression) = &expression {
-            filter::check(expression, &self.content.schema)?;
-        }
-        self.check_subset(filter)?;
-        let mut mask = filter.mask.map(|mask| mask.iter().copied());
-        let eligible = self.segments.iter().map(|segment| {
-            let Some(sparse) = &segment.sparse else {
-                return Ok(Allowed::All);
-            };
-            let mut allowed = expression.as_ref().map(|e| filter::evaluate(e, segment));
-            let mut restrict = |to: FixedBitSet| match &mut allowed {
-                Some(allowed) => allowed.intersect_with(&to),
-                None => allowed = Some(to),
-            };
-            let length = segment.entry.documents as usize;
-            if let Some(subset) = &filter.subset {
-                let mut chosen = FixedBitSet::with_capacity(length);
-                let documents = subset.iter().filter_map(|id| segment.find(id));
-                documents.for_each(|document| chosen.insert(document as usize));
-                restrict(chosen);
-            }
-            if let Some(mask) = &mut mask {
-                let mut chosen = FixedBitSet::with_capacity(length);
-                let live = (0..length).filter(|d| !segment.deleted.documents().contains(*d));
-                let kept = live.filter(|_| mask.next().unwrap_or(false));
-                kept.for_each(|document| chosen.insert(document));
-                restrict(chosen);
-            }
-            match allowed {
-                Some(mut allowed) => {
-                    allowed.difference_with(segment.deleted.documents());
-                    Ok(Allowed::Some(Eligible::new(sparse, &allowed)?))
-                }
-                None if segment.deleted.count() > 0 => {
-                    Ok(Allowed::Live(segment.live_slots(sparse)?))
-                }
-                None => Ok(Allowed::All),
-            }
-        });
-        eligible.collect()
-    }
-
-    fn check_subset(&self, filter: &Filter<'_>) -> Result<()> {
-        if let Some(mask) = filter.mask
-            && mask.len() as u64 != self.len()
-        {
-            let (flags, documents) = (mask.len(), self.len());
-            return Err(Error::InvalidInput(format!(
-                "subset: a mask of {flags} flags for {documents} documents; pass one for each"
-            )));
-        }
-        match &filter.subset {
-            Some(ids) if !ids.is_empty() && ids.kind() != self.content.schema.ids => {
-                Err(Error::SchemaMismatch(
-                    "subset: the ids are not of the kind that the index has".into(),
-                ))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn locate(&self, id: Key<'_>) -> Option<(&Segment, u32)> {
+    pub(super) fn locate(&self, id: Key<'_>) -> Option<(&Segment, u32)> {
         let mut segments = self.segments.iter();
         segments.find_map(|segment| Some((segment, segment.find(id)?)))
     }
 
-    fn located(&self, id: Key<'_>) -> Result<(&Segment, u32)> {
+    pub(super) fn located(&self, id: Key<'_>) -> Result<(&Segment, u32)> {
         let missing = || Error::NotFound(format!("no document {id} in the index"));
         self.locate(id).ok_or_else(missing)
     }

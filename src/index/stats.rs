@@ -25,6 +25,22 @@ pub struct Stats {
     pub clipped: u64,
     /// Mean tokens of a document, where documents came as text.
     pub average_length: Option<f64>,
+    pub multivector: Option<MultiVectorStats>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct MultiVectorStats {
+    /// Token vectors, of deleted documents too.
+    pub tokens: u64,
+    pub centroids: usize,
+    /// Bytes of the codes of a token.
+    pub bytes_per_code: usize,
+    /// Bytes on disk of all that belongs to token vectors, for each of them.
+    pub bytes_per_token: Option<f64>,
+    /// Mean squared error of the tokens that the codebook was learned from, by their squared length.
+    pub error: f64,
+    /// The same of all tokens, divided by it: well above 1 where they have drifted away from the codebook.
+    pub drift: Option<f64>,
 }
 
 impl Snapshot {
@@ -32,7 +48,10 @@ impl Snapshot {
         let segments = || self.segments.iter();
         let sum = |count: fn(&super::segment::Segment) -> u64| segments().map(count).sum::<u64>();
         let mut bytes_by_kind = BTreeMap::new();
-        for file in segments().flat_map(|segment| &segment.files) {
+        let files = segments()
+            .flat_map(|segment| &segment.files)
+            .chain(&self.codebook_file);
+        for file in files {
             let suffix = file.name.split_once('.').map_or("", |(_, suffix)| suffix);
             let kind = suffix.split('-').next().unwrap_or("");
             *bytes_by_kind.entry(kind.to_owned()).or_default() += file.length;
@@ -41,6 +60,7 @@ impl Snapshot {
         let sparse = bytes_by_kind.get("sparse").filter(|_| postings > 0);
         let tokens = sum(|segment| segment.entry.tokens);
         let documents = sum(|segment| segment.entry.documents.into());
+        let multivector = self.multivector_stats(bytes_by_kind.get("multivector").copied());
         Stats {
             generation: self.generation,
             documents: self.len(),
@@ -52,7 +72,28 @@ impl Snapshot {
             bytes_by_kind,
             max_weight: self.content.max_weight,
             clipped: sum(|segment| segment.entry.clipped),
+            multivector,
             average_length: (tokens > 0).then(|| tokens as f64 / documents as f64),
         }
+    }
+
+    fn multivector_stats(&self, bytes: Option<u64>) -> Option<MultiVectorStats> {
+        let (entry, codebook) = self.content.codebook.zip(self.codebook.as_ref())?;
+        let entries = || self.segments.iter().map(|segment| &segment.entry);
+        let tokens: u64 = entries().map(|entry| entry.vectors).sum();
+        let squared: f64 = entries().map(|entry| entry.squared_error).sum();
+        let mean = (tokens > 0).then(|| squared / tokens as f64);
+        Some(MultiVectorStats {
+            tokens,
+            centroids: codebook.centroids.len(),
+            bytes_per_code: codebook.widths().iter().sum(),
+            bytes_per_token: bytes
+                .filter(|_| tokens > 0)
+                .map(|bytes| bytes as f64 / tokens as f64),
+            error: entry.error,
+            drift: mean
+                .filter(|_| entry.error > 0.0)
+                .map(|mean| mean / entry.error),
+        })
     }
 }

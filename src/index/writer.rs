@@ -9,12 +9,13 @@ use rayon::prelude::*;
 
 use super::batch::Batch;
 use super::buffer::Buffer;
-use super::content::{self, Content};
+use super::content::{self, CodebookEntry, Content};
 use super::merge;
-use super::options::OperatingPoint;
+use super::options::{EffortPoint, OperatingPoint};
 use super::schema::{Schema, SparseSchema};
 use super::segment::{Segment, SegmentEntry};
 use crate::error::{Error, Result};
+use crate::multivector::Codebook;
 use crate::pool::{self, Interrupt};
 use crate::sparse::Scale;
 use crate::sparse::writer::Layout;
@@ -52,10 +53,19 @@ pub struct Writer {
     pub(super) segments: Vec<Segment>,
     pub(super) buffer: Buffer,
     operating_points: Vec<OperatingPoint>,
+    effort_points: Vec<EffortPoint>,
+    pub(super) codebook: Option<KnownCodebook>,
     memory_limit: u64,
     pub(super) interrupt: Interrupt,
-    changed: bool,
+    pub(super) changed: bool,
     poisoned: bool,
+}
+
+/// A codebook with its file.
+pub(super) struct KnownCodebook {
+    pub entry: CodebookEntry,
+    pub file: FileEntry,
+    pub codebook: Codebook,
 }
 
 impl Writer {
@@ -103,6 +113,8 @@ impl Writer {
             next_segment: state.next_segment,
             segments: state.segments,
             operating_points: state.operating_points,
+            effort_points: state.effort_points,
+            codebook: state.codebook,
             memory_limit,
             interrupt,
             poisoned: false,
@@ -168,6 +180,9 @@ impl Writer {
             }
             if let Some(sparse) = &batch.sparse {
                 self.buffer.push_sparse(sparse, row);
+            }
+            if let Some(tokens) = &batch.multivector {
+                self.buffer.tokens.push(tokens.row(row));
             }
             if let Some((chunk, row)) = texts.next() {
                 if row == 0 {
@@ -274,14 +289,18 @@ impl Writer {
             generation,
             files: segments
                 .clone()
-                .flat_map(|segment| segment.files.clone())
+                .flat_map(|segment| &segment.files)
+                .chain(self.codebook.as_ref().map(|known| &known.file))
+                .cloned()
                 .collect(),
             content: Content {
                 schema: self.schema.clone(),
                 max_weight: self.scale.map(|scale| scale.max_weight()),
                 next_segment: self.next_segment,
                 segments: segments.map(|segment| segment.entry.clone()).collect(),
+                codebook: self.codebook.as_ref().map(|known| known.entry),
                 operating_points: self.operating_points.clone(),
+                effort_points: self.effort_points.clone(),
             },
         }
     }
@@ -314,6 +333,15 @@ impl Writer {
         Ok(())
     }
 
+    /// Replaces the measured efforts of the index, from the next commit on.
+    pub fn set_effort_points(&mut self, points: Vec<EffortPoint>) -> Result<()> {
+        self.check_usable()?;
+        points.iter().try_for_each(EffortPoint::validate)?;
+        self.changed |= points != self.effort_points;
+        self.effort_points = points;
+        Ok(())
+    }
+
     /// Forgets everything since the newest generation.
     pub fn rollback(&mut self) -> Result<()> {
         self.check_usable()?;
@@ -326,6 +354,8 @@ impl Writer {
         self.next_segment = self.next_segment.max(state.next_segment);
         self.segments = state.segments;
         self.operating_points = state.operating_points;
+        self.effort_points = state.effort_points;
+        self.codebook = state.codebook;
         self.buffer = Buffer::new(&self.schema);
         self.changed = self.generation == 0 || !self.predecessors.is_empty();
         self.collect();
@@ -344,11 +374,15 @@ impl Writer {
         let merged = self
             .write_segment()
             .and_then(|()| self.merge_down_to(max_segments));
-        let published = merged.and_then(|()| match self.changed {
+        let published = merged.and_then(|()| self.publish_if_changed());
+        self.poison_after(published)
+    }
+
+    pub(super) fn publish_if_changed(&mut self) -> Result<u64> {
+        match self.changed {
             true => self.publish(),
             false => self.settle(),
-        });
-        self.poison_after(published)
+        }
     }
 
     fn merge_down_to(&mut self, max_segments: usize) -> Result<()> {
@@ -376,7 +410,7 @@ impl Writer {
 
     fn merge_range(&mut self, range: std::ops::Range<usize>) -> Result<()> {
         self.changed = true;
-        let merged = merge::write(self, &self.segments[range.clone()]);
+        let merged = merge::write(self, &self.segments[range.clone()], None);
         let merged = merged.inspect_err(|_| self.collect())?;
         self.next_segment += 1;
         self.segments.splice(range, merged);
@@ -389,11 +423,12 @@ impl Writer {
         self.poison_after(written)
     }
 
-    fn write_segment(&mut self) -> Result<()> {
+    pub(super) fn write_segment(&mut self) -> Result<()> {
         if self.buffer.is_empty() {
             return Ok(());
         }
         let scale = self.scale.unwrap_or_else(|| self.first_scale());
+        self.train_on_buffer().inspect_err(|_| self.collect())?;
         let written = super::flush::write(self, scale).inspect_err(|_| self.collect())?;
         if let Some(segment) = written {
             self.scale = self.schema.sparse.is_some().then_some(scale);
@@ -425,6 +460,8 @@ impl Writer {
             postings: 0,
             clipped: 0,
             tokens: 0,
+            vectors: 0,
+            squared_error: 0.0,
         }
     }
 
@@ -449,15 +486,17 @@ impl Writer {
     }
 
     /// Removes files that neither the newest generation nor this writer needs.
-    fn collect(&self) {
+    pub(super) fn collect(&self) {
         let own = self.segments.iter().flat_map(|segment| &segment.files);
-        let files = own.chain(&self.published).map(|file| &file.name);
+        let codebook = self.codebook.as_ref().map(|known| &known.file);
+        let files = own.chain(&self.published).chain(codebook);
+        let files = files.map(|file| &file.name);
         let mut keep: HashSet<String> = files.chain(&self.predecessors).cloned().collect();
         keep.insert(manifest::name_of(self.generation));
         commit::collect(&*self.vfs, &keep);
     }
 
-    fn check_usable(&self) -> Result<()> {
+    pub(super) fn check_usable(&self) -> Result<()> {
         match self.poisoned {
             true => Err(Error::Poisoned),
             false => Ok(()),
@@ -465,7 +504,7 @@ impl Writer {
     }
 
     /// A failed sync or rename leaves the disk in an unknown state, and trying again would not mend it.
-    fn poison_after<T>(&mut self, result: Result<T>) -> Result<T> {
+    pub(super) fn poison_after<T>(&mut self, result: Result<T>) -> Result<T> {
         if let Err(Error::Io { operation, .. }) = &result {
             self.poisoned |= matches!(*operation, "sync" | "rename");
         }
@@ -502,6 +541,7 @@ impl Drop for Writer {
     fn drop(&mut self) {
         if !self.poisoned {
             self.segments.clear();
+            self.codebook = None;
             self.collect();
         }
     }
@@ -517,6 +557,8 @@ struct State {
     next_segment: u64,
     segments: Vec<Segment>,
     operating_points: Vec<OperatingPoint>,
+    effort_points: Vec<EffortPoint>,
+    codebook: Option<KnownCodebook>,
 }
 
 impl State {
@@ -530,14 +572,28 @@ impl State {
             next_segment: 1,
             segments: vec![],
             operating_points: vec![],
+            effort_points: vec![],
+            codebook: None,
         })
     }
 
     fn read(vfs: &dyn Vfs, generation: u64) -> Result<Self> {
         let manifest = content::read(vfs, generation)?;
-        let segments = content::open_segments(vfs, &manifest)?;
+        let codebook = content::open_codebook(vfs, &manifest)?;
+        let segments = content::open_segments(vfs, &manifest, codebook.as_ref())?;
         let content = manifest.content;
+        let name = content.codebook.map(|entry| entry.file_name());
+        let file = manifest
+            .files
+            .iter()
+            .find(|file| Some(&file.name) == name.as_ref());
+        let known = content.codebook.zip(file).zip(codebook);
         Ok(Self {
+            codebook: known.map(|((entry, file), codebook)| KnownCodebook {
+                entry,
+                file: file.clone(),
+                codebook,
+            }),
             index: manifest.index,
             generation,
             files: manifest.files,
@@ -546,6 +602,7 @@ impl State {
             next_segment: content.next_segment,
             segments,
             operating_points: content.operating_points,
+            effort_points: content.effort_points,
         })
     }
 }

@@ -122,7 +122,8 @@ fn order(a: &Candidate, b: &Candidate) -> std::cmp::Ordering {
         .then((a.part, a.document).cmp(&(b.part, b.document)))
 }
 
-fn keep_best(candidates: &mut Vec<Candidate>, count: usize) {
+/// The best `count` of the candidates, in any order.
+pub fn keep_best(candidates: &mut Vec<Candidate>, count: usize) {
     if candidates.len() > count {
         candidates.select_nth_unstable_by(count, order);
         candidates.truncate(count);

@@ -11,7 +11,7 @@ use super::quantize::Factors;
 use super::residual::Residual;
 use super::rotation::Rotation;
 use super::sample::Sample;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::pool::{self, Interrupt};
 use crate::storage::manifest::{FileEntry, IndexId};
 use crate::storage::section::{SectionFile, SectionWriter};
@@ -166,6 +166,14 @@ impl Codebook {
     }
 }
 
+impl Codebook {
+    /// Bytes of a token in each column.
+    pub fn widths(&self) -> Vec<usize> {
+        let columns = self.codec.columns(self.centroids.len());
+        columns.into_iter().map(|column| column.width).collect()
+    }
+}
+
 /// Scales vectors to length 1, and returns the longest length.
 fn normalise(vectors: &mut [f32], dim: usize) -> f32 {
     let mut longest = 0.0_f32;
@@ -181,11 +189,4 @@ fn normalise(vectors: &mut [f32], dim: usize) -> f32 {
 
 pub fn length(vector: &[f32]) -> f32 {
     vector.iter().map(|value| value * value).sum::<f32>().sqrt()
-}
-
-impl Codebook {
-    /// The error of a codebook that cannot be trained.
-    pub fn nothing_to_learn_from() -> Error {
-        Error::InvalidInput("no token vectors to learn a codebook from; add documents first".into())
-    }
 }

@@ -20,9 +20,6 @@ pub struct Column {
     pub width: usize,
 }
 
-/// Names of columns, in the order of the file.
-pub const CENTROIDS: usize = 0;
-
 impl Codec {
     /// Reads a name such as `pq16`, `scalar4`, `f16`, `pq16+scalar2` or `pq16+f16`.
     pub fn parse(name: &str, dim: usize) -> Result<Self> {

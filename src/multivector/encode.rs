@@ -5,7 +5,6 @@ use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
 
 use super::codebook::{Codebook, length};
-use super::codec::Column;
 use super::quantize;
 use crate::error::Result;
 use crate::pool::{self, Interrupt};
@@ -28,6 +27,10 @@ pub struct Errors {
 }
 
 impl Errors {
+    pub fn mean(self) -> f64 {
+        self.squared / self.tokens.max(1) as f64
+    }
+
     fn add(&mut self, other: Self) {
         self.tokens += other.tokens;
         self.squared += other.squared;
@@ -54,28 +57,32 @@ pub fn encode(codebook: &Codebook, vectors: &[f16], interrupt: &Interrupt) -> Re
             Ok(encoded)
         });
     let parts: Vec<Encoded> = pool::run(0, || chunks.collect::<Result<_>>())??;
-    let columns = codebook.codec.columns(codebook.centroids.len());
-    let mut whole = Encoded {
-        columns: columns
-            .iter()
-            .map(|column| Vec::with_capacity(room(vectors, column, codebook)))
-            .collect(),
-        longest: vec![0.0; codebook.levels.len()],
-        ..Encoded::default()
-    };
-    for part in parts {
-        for (column, more) in whole.columns.iter_mut().zip(part.columns) {
-            column.extend_from_slice(&more);
-        }
-        whole.errors.add(part.errors);
-        let longest = whole.longest.iter_mut().zip(part.longest);
-        longest.for_each(|(longest, more)| *longest = longest.max(more));
+    let mut whole = Encoded::new(codebook);
+    for (column, width) in whole.columns.iter_mut().zip(codebook.widths()) {
+        column.reserve(vectors.len() / codebook.codec.dim * width);
     }
+    parts.into_iter().for_each(|part| whole.append(part));
     Ok(whole)
 }
 
-fn room(vectors: &[f16], column: &Column, codebook: &Codebook) -> usize {
-    vectors.len() / codebook.codec.dim * column.width
+impl Encoded {
+    /// No tokens yet.
+    pub fn new(codebook: &Codebook) -> Self {
+        Self {
+            columns: codebook.widths().iter().map(|_| vec![]).collect(),
+            longest: vec![0.0; codebook.levels.len()],
+            ..Self::default()
+        }
+    }
+
+    pub fn append(&mut self, more: Self) {
+        for (column, more) in self.columns.iter_mut().zip(more.columns) {
+            column.extend_from_slice(&more);
+        }
+        self.errors.add(more.errors);
+        let longest = self.longest.iter_mut().zip(more.longest);
+        longest.for_each(|(longest, more)| *longest = longest.max(more));
+    }
 }
 
 /// Encodes a few tokens, level by level.
@@ -104,7 +111,7 @@ impl<'a> Encoder<'a> {
         let dim = self.codebook.codec.dim;
         let centroids = &self.codebook.centroids;
         let nearest = centroids.nearest(vectors);
-        let width = self.codebook.codec.columns(centroids.len())[0].width;
+        let width = self.codebook.widths()[0];
         let numbers = nearest
             .iter()
             .flat_map(|number| number.to_le_bytes().into_iter().take(width));

@@ -14,7 +14,9 @@ mod cells;
 mod centroids;
 mod codebook;
 mod codec;
+mod decode;
 pub mod encode;
+mod maxsim;
 mod product;
 mod quantize;
 mod query;
@@ -28,9 +30,11 @@ pub mod search;
 pub mod writer;
 
 pub use buffer::TokenBuffer;
-pub use candidates::find as lab_find;
+
 pub use codebook::{Codebook, rule};
 pub use codec::Codec;
+pub use decode::decode;
+pub use maxsim::{Vectors, maxsim};
 pub use query::Query;
 pub use reader::MultiVectorSegment;
 pub use score::Scorer;

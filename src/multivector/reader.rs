@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::cells::Cells;
-use super::codec::Codec;
+use super::codebook::Codebook;
 use crate::error::Result;
 use crate::storage::section::{Array, SectionFile};
 
@@ -17,12 +17,9 @@ pub struct MultiVectorSegment {
 }
 
 impl MultiVectorSegment {
-    pub fn open(
-        file: SectionFile,
-        codec: &Codec,
-        centroids: usize,
-        documents: u32,
-    ) -> Result<Self> {
+    /// `codebook` is the one that the segment was written with.
+    pub fn open(file: SectionFile, codebook: &Codebook, documents: u32) -> Result<Self> {
+        let (codec, centroids) = (&codebook.codec, codebook.centroids.len());
         let starts = file.array_of::<u32>("starts", documents as usize + 1)?;
         let tokens = starts.last().copied().unwrap_or(0) as usize;
         let mut columns = vec![];
@@ -74,8 +71,9 @@ impl MultiVectorSegment {
         self.cells.as_ref()
     }
 
-    pub fn longest(&self) -> Vec<f32> {
-        self.longest.to_vec()
+    /// For each level, no decoded residual is longer before it is scaled.
+    pub fn longest(&self) -> &[f32] {
+        &self.longest
     }
 
     pub fn file(&self) -> &SectionFile {

@@ -2,6 +2,8 @@
 //! `(centroid + length_1 residual_1 + …) unit`; its product with a row is computed in integers, scaled, and
 //! added in one order, so that scores are the same on every machine.
 
+use std::ops::Range;
+
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
@@ -14,6 +16,8 @@ use crate::kernels::tokens;
 
 /// Tokens that are decoded together.
 const TOGETHER: usize = 32;
+/// Bounds are larger than their arithmetic says by this factor, for the rounding of scores.
+const SLACK: f32 = 1.0001;
 
 pub struct Scorer<'a> {
     codebook: &'a Codebook,
@@ -25,6 +29,8 @@ pub struct Scorer<'a> {
     floats: Vec<f32>,
     halves: Vec<f16>,
     best: Vec<f32>,
+    /// The lengths of the rows, once for each token.
+    lengths: Vec<i32>,
 }
 
 impl<'a> Scorer<'a> {
@@ -42,6 +48,7 @@ impl<'a> Scorer<'a> {
             floats: vec![0.0; floats],
             halves: vec![f16::ZERO; floats],
             best: vec![0.0; lanes],
+            lengths: query.lengths.repeat(TOGETHER),
             codebook,
             query,
         }
@@ -76,21 +83,85 @@ impl<'a> Scorer<'a> {
         }))
     }
 
-    /// At least the score of a document by the codes of a stage.
-    pub fn bound(
+    /// No less than the score of a document by the last stage, from its centroids and the lengths of its residuals; `None`
+    /// where the last stage has no codes.
+    pub fn bound(&mut self, segment: &MultiVectorSegment, document: u32) -> Result<Option<f32>> {
+        let Some(last) = self.codebook.levels.len().checked_sub(1) else {
+            return Ok(None);
+        };
+        if self.codebook.codec.halves {
+            return Ok(None);
+        }
+        let tokens = segment.tokens(document)?;
+        self.best.fill(f32::NEG_INFINITY);
+        for start in tokens.clone().step_by(TOGETHER) {
+            let some = start..tokens.end.min(start + TOGETHER);
+            let bases = self.centroids(segment, some.clone())?;
+            let mut radii = [0.0; TOGETHER];
+            for (number, (level, longest)) in self
+                .codebook
+                .levels
+                .iter()
+                .zip(segment.longest())
+                .enumerate()
+            {
+                let lengths = segment.column(Codec::level_column(number), some.clone())?;
+                for (radius, length) in radii.iter_mut().zip(lengths) {
+                    *radius += level.lengths.get(*length) * longest * SLACK;
+                }
+            }
+            let units = units(self.codebook, segment, last, some.clone())?;
+            let products = &self.lengths[..some.len() * self.query.lanes()];
+            tokens::raise(
+                &mut self.best,
+                &bases[..some.len()],
+                products,
+                &radii,
+                &units,
+            );
+        }
+        let products = self.best.iter().zip(&self.query.steps);
+        let magnitude: f32 = products.map(|(best, step)| (best * step).abs()).sum();
+        Ok(Some(
+            self.query.total(&self.best) + (SLACK - 1.0) * magnitude,
+        ))
+    }
+
+    /// For each row, the token that it matches best by the last stage, the first where several are, and the product.
+    pub fn matches(
         &mut self,
         segment: &MultiVectorSegment,
         document: u32,
-        stage: usize,
-    ) -> Result<Option<f32>> {
-        let _ = (segment, document, stage);
-        Ok(None)
+    ) -> Result<Vec<(usize, f32)>> {
+        let tokens = segment.tokens(document)?;
+        let last = self.codebook.codec.stages() - 1;
+        let mut matches = vec![(0, f32::NEG_INFINITY); self.query.rows];
+        for (number, token) in tokens.enumerate() {
+            let one = token..token + 1;
+            self.best.fill(f32::NEG_INFINITY);
+            let by_codes = last < self.codebook.levels.len();
+            match by_codes {
+                true => self.raise_by_codes(segment, one, last)?,
+                false => self.raise_by_halves(segment, one)?,
+            }
+            let steps = self
+                .query
+                .steps
+                .iter()
+                .map(|step| if by_codes { *step } else { 1.0 });
+            for ((best, step), found) in self.best.iter().zip(steps).zip(&mut matches) {
+                if best * step > found.1 {
+                    *found = (number, best * step);
+                }
+            }
+        }
+        Ok(matches)
     }
 
     fn raise_by_codes(
         &mut self,
         segment: &MultiVectorSegment,
-        tokens: std::ops::Range<usize>,
+        tokens: Range<usize>,
         stage: usize,
     ) -> Result<()> {
         let (dim, lanes, count) = (self.codebook.codec.dim, self.query.lanes(), tokens.len());
@@ -110,13 +181,7 @@ impl<'a> Scorer<'a> {
                 *step = level.lengths.get(*length) * level.residual.step();
             }
             if number == stage {
-                let mut units = [0.0; TOGETHER];
-                for (unit, byte) in units
-                    .iter_mut()
-                    .zip(segment.column(column + 1, tokens.clone())?)
-                {
-                    *unit = self.codebook.units.get(*byte);
-                }
+                let units = units(self.codebook, segment, stage, tokens)?;
                 tokens::raise(&mut self.best, &bases[..count], products, &steps, &units);
                 return Ok(());
             }
@@ -134,7 +199,7 @@ impl<'a> Scorer<'a> {
     fn centroids<'q>(
         &self,
         segment: &MultiVectorSegment,
-        tokens: std::ops::Range<usize>,
+        tokens: Range<usize>,
     ) -> Result<[&'q [f32]; TOGETHER]>
     where
         'a: 'q,
@@ -153,7 +218,7 @@ impl<'a> Scorer<'a> {
     fn raise_by_halves(
         &mut self,
         segment: &MultiVectorSegment,
-        tokens: std::ops::Range<usize>,
+        tokens: Range<usize>,
     ) -> Result<()> {
         let Some(rows) = &self.query.floats else {
             return Ok(());
@@ -168,4 +233,19 @@ impl<'a> Scorer<'a> {
         tokens::raise_floats(&mut self.best, products);
         Ok(())
     }
+}
+
+/// What decoded tokens are scaled by.
+fn units(
+    codebook: &Codebook,
+    segment: &MultiVectorSegment,
+    level: usize,
+    tokens: Range<usize>,
+) -> Result<[f32; TOGETHER]> {
+    let mut units = [0.0; TOGETHER];
+    let bytes = segment.column(Codec::level_column(level) + 1, tokens)?;
+    for (unit, byte) in units.iter_mut().zip(bytes) {
+        *unit = codebook.units.get(*byte);
+    }
+    Ok(units)
 }

@@ -1,11 +1,12 @@
 //! From a query to the best documents: candidates by their centroids, or given, or all; their scores by the first
-//! stage of codes; and of the best, the finalists, by the last.
+//! stage of codes; and of the best, the finalists, by the last. Exact search scores every document by the last stage that
+//! its bound does not exclude.
 
 use std::time::Instant;
 
 use fixedbitset::FixedBitSet;
 
-use super::candidates::{self, Candidate};
+use super::candidates::{self, Candidate, keep_best};
 use super::codebook::Codebook;
 use super::query::Query;
 use super::reader::MultiVectorSegment;
@@ -27,10 +28,14 @@ impl Part<'_> {
         self.eligible
             .is_none_or(|eligible| eligible.contains(document as usize))
     }
+
+    fn documents(&self) -> impl Iterator<Item = u32> + '_ {
+        (0..self.segment.documents()).filter(|document| self.is_eligible(*document))
+    }
 }
 
 /// How much of an index a search looks at.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Effort {
     /// Cells that each row of the query looks into.
     pub probes: usize,
@@ -38,9 +43,179 @@ pub struct Effort {
     pub candidates: usize,
 }
 
-pub struct Request {
-    pub effort: Effort,
+impl Effort {
+    /// Of the exact best `k` about 99 % are among so many candidates; see ARCHITECTURE.md.
+    pub fn for_hits(k: usize) -> Self {
+        Self {
+            probes: 8,
+            candidates: k.saturating_mul(4).max(128),
+        }
+    }
+}
+
+/// Of the documents scored by the first stage, those scored by the last.
+pub fn finalists(k: usize) -> usize {
+    k.saturating_add((k / 2).max(20))
+}
+
+/// Documents gathered by their cells for each that is scored.
+const GATHERED: usize = 4;
+/// Documents between two looks at the clock.
+const STRIDE: usize = 16;
+
+/// The search of one query in the segments of an index.
+pub struct Search<'a> {
+    pub codebook: &'a Codebook,
+    pub query: &'a Query,
+    pub parts: &'a [Part<'a>],
     pub deadline: Option<Instant>,
+}
+
+impl Search<'_> {
+    /// Offers the best documents to `top`; true when no other can be better.
+    pub fn approximate(&self, effort: Effort, top: &mut TopK) -> Result<bool> {
+        let documents: usize = self.parts.iter().map(|part| part.documents().count()).sum();
+        if documents <= effort.candidates {
+            return self.exact(top);
+        }
+        let candidates = self.candidates(effort)?;
+        self.refine(candidates, top)?;
+        Ok(false)
+    }
+
+    pub fn candidates(&self, effort: Effort) -> Result<Vec<Candidate>> {
+        let gathered = effort.candidates.saturating_mul(GATHERED);
+        candidates::find(
+            self.query,
+            self.parts,
+            effort.probes,
+            gathered,
+            effort.candidates,
+        )
+    }
+
+    /// Offers candidates to `top` with their scores by the last stage; of many, those that are among the best by the
+    /// first. False when time ran out before.
+    pub fn refine(&self, mut candidates: Vec<Candidate>, top: &mut TopK) -> Result<bool> {
+        let mut scorer = Scorer::new(self.codebook, self.query);
+        let last = self.codebook.codec.stages() - 1;
+        let mut in_time = true;
+        if last > 0 && candidates.len() > finalists(top.k()) {
+            in_time = self.score(&mut scorer, &mut candidates, 0)?;
+            keep_best(&mut candidates, finalists(top.k()));
+        }
+        in_time &= self.score(&mut scorer, &mut candidates, last)?;
+        for candidate in &candidates {
+            top.offer(self.scored(candidate));
+        }
+        Ok(in_time)
+    }
+
+    /// Scores candidates by a stage, and drops those that have no tokens or come too late.
+    fn score(
+        &self,
+        scorer: &mut Scorer<'_>,
+        candidates: &mut Vec<Candidate>,
+        stage: usize,
+    ) -> Result<bool> {
+        let mut kept = 0;
+        for number in 0..candidates.len() {
+            if number % STRIDE == 0 && self.is_late() {
+                candidates.truncate(kept);
+                return Ok(false);
+            }
+            let mut candidate = candidates[number];
+            let segment = self.parts[candidate.part as usize].segment;
+            if let Some(score) = scorer.score(segment, candidate.document, stage)? {
+                candidate.score = score;
+                candidates[kept] = candidate;
+                kept += 1;
+            }
+        }
+        candidates.truncate(kept);
+        Ok(true)
+    }
+
+    /// Offers the best of all documents to `top`; false when time ran out before.
+    pub fn exact(&self, top: &mut TopK) -> Result<bool> {
+        top.raise_floor(self.floor(top)?);
+        let mut scorer = Scorer::new(self.codebook, self.query);
+        let last = self.codebook.codec.stages() - 1;
+        let mut bounds = Bounds::default();
+        for (part, in_part) in (0..).zip(self.parts) {
+            for (number, document) in in_part.documents().enumerate() {
+                if number % STRIDE == 0 && self.is_late() {
+                    return Ok(false);
+                }
+                if bounds.pay()
+                    && let Some(bound) = scorer.bound(in_part.segment, document)?
+                    && bounds.note(key(bound) < top.floor())
+                {
+                    continue;
+                }
+                if let Some(score) = scorer.score(in_part.segment, document, last)? {
+                    top.offer(self.scored(&Candidate {
+                        score,
+                        part,
+                        document,
+                    }));
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// The score of the worst of `k` good documents, as far as they are easy to find.
+    fn floor(&self, top: &TopK) -> Result<u32> {
+        let mut first = TopK::new(top.k(), top.floor());
+        let effort = Effort::for_hits(top.k());
+        let documents: u64 = self
+            .parts
+            .iter()
+            .map(|part| u64::from(part.segment.documents()))
+            .sum();
+        if documents > 4 * effort.candidates as u64 {
+            self.refine(self.candidates(effort)?, &mut first)?;
+        }
+        let full = first.is_full();
+        let worst = first.into_sorted().last().map(|worst| worst.score);
+        Ok(worst.filter(|_| full).unwrap_or(0))
+    }
+
+    fn scored(&self, candidate: &Candidate) -> Scored {
+        let first_ordinal = self.parts[candidate.part as usize].first_ordinal;
+        Scored {
+            score: key(candidate.score),
+            ordinal: first_ordinal + u64::from(candidate.document),
+        }
+    }
+
+    fn is_late(&self) -> bool {
+        self.deadline
+            .is_some_and(|deadline| Instant::now() >= deadline)
+    }
+}
+
+/// Whether bounds exclude enough documents to be worth their time.
+#[derive(Default)]
+struct Bounds {
+    tried: u32,
+    excluded: u32,
+}
+
+impl Bounds {
+    const TRIAL: u32 = 512;
+
+    /// A bound takes about a fifth of the time of a score.
+    fn pay(&self) -> bool {
+        self.tried < Self::TRIAL || self.excluded > self.tried / 5
+    }
+
+    fn note(&mut self, excluded: bool) -> bool {
+        self.tried += 1;
+        self.excluded += u32::from(excluded);
+        excluded
+    }
 }
 
 /// A score as an integer of the same order, at least 1.
@@ -60,41 +235,30 @@ pub fn score_of(key: u32) -> f32 {
     })
 }
 
-/// Documents gathered by their cells for each that is scored.
-const GATHERED: usize = 4;
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Offers the best documents to `top`.
-pub fn search(
-    codebook: &Codebook,
-    query: &Query,
-    parts: &[Part<'_>],
-    request: &Request,
-    top: &mut TopK,
-) -> Result<()> {
-    let Effort { probes, candidates } = request.effort;
-    let found = candidates::find(query, parts, probes, candidates * GATHERED, candidates)?;
-    refine(codebook, query, parts, &found, top)
-}
-
-/// Offers the candidates to `top` with their scores by the last stage; of many, those that are among the best by the
-/// first stage.
-pub fn refine(
-    codebook: &Codebook,
-    query: &Query,
-    parts: &[Part<'_>],
-    candidates: &[Candidate],
-    top: &mut TopK,
-) -> Result<()> {
-    let mut scorer = Scorer::new(codebook, query);
-    for candidate in candidates {
-        let part = &parts[candidate.part as usize];
-        if let Some(score) = scorer.score(part.segment, candidate.document, 0)? {
-            let ordinal = part.first_ordinal + u64::from(candidate.document);
-            top.offer(Scored {
-                score: key(score),
-                ordinal,
-            });
+    #[test]
+    fn keys_keep_the_order_of_scores() {
+        let scores = [
+            f32::NEG_INFINITY,
+            f32::MIN,
+            -1.5,
+            -1e-40,
+            0.0,
+            1e-40,
+            1.0,
+            1.5,
+            f32::MAX,
+            f32::INFINITY,
+        ];
+        for pair in scores.windows(2) {
+            assert!(key(pair[0]) < key(pair[1]), "{pair:?}");
+        }
+        for score in scores {
+            assert!(key(score) > 0);
+            assert_eq!(score_of(key(score)), score);
         }
     }
-    Ok(())
 }

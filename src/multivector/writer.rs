@@ -1,10 +1,13 @@
 //! Writes the multivector file of a segment from anything that has the columns of its documents: vectors
 //! just encoded, or other segments.
 
+use half::f16;
+
 use super::buffer::TokenBuffer;
 use super::cells;
-use super::codec::Codec;
-use super::encode::Encoded;
+use super::codebook::Codebook;
+use super::decode::decode;
+use super::encode::{Encoded, Errors, encode};
 use super::reader::MultiVectorSegment;
 use crate::error::{Error, Result};
 use crate::pool::Interrupt;
@@ -20,16 +23,18 @@ pub trait Source {
 }
 
 const STRIDE: u32 = 1024;
+/// Values that are encoded anew at a time.
+const RECODED_TOGETHER: usize = 1 << 22;
 
 /// Returns the number of tokens.
 pub fn write<S: Source>(
     file: &mut SectionWriter,
-    codec: &Codec,
-    centroids: usize,
+    codebook: &Codebook,
     source: &S,
     interrupt: &Interrupt,
 ) -> Result<u64> {
-    let columns = codec.columns(centroids);
+    let centroids = codebook.centroids.len();
+    let columns = codebook.codec.columns(centroids);
     let mut starts = vec![0_u32];
     let mut tokens = 0;
     for document in 0..source.documents() {
@@ -88,11 +93,90 @@ impl Source for Flush<'_> {
     }
 }
 
+/// Documents of several segments, encoded anew.
+pub struct Recoded {
+    encoded: Encoded,
+    /// Tokens of document `d` are `starts[d]..starts[d + 1]`.
+    starts: Vec<usize>,
+    widths: Vec<usize>,
+}
+
+impl Recoded {
+    /// From `segments` that `old` coded.
+    pub fn new(
+        merge: &Merge<'_>,
+        old: &Codebook,
+        new: &Codebook,
+        interrupt: &Interrupt,
+    ) -> Result<Self> {
+        let mut vectors: Vec<f16> = vec![];
+        let mut starts = vec![0];
+        let mut encoded = Encoded::new(new);
+        for document in 0..merge.documents() {
+            let (segment, document) = merge.origins[document as usize];
+            let Some(segment) = merge.segments[segment as usize] else {
+                starts.push(starts[starts.len() - 1]);
+                continue;
+            };
+            let tokens = segment.tokens(document)?;
+            starts.push(starts[starts.len() - 1] + tokens.len());
+            let values = decode(old, segment, tokens)?;
+            vectors.extend(values.into_iter().map(f16::from_f32));
+            if vectors.len() >= RECODED_TOGETHER {
+                encoded.append(encode(new, &vectors, interrupt)?);
+                vectors.clear();
+            }
+        }
+        encoded.append(encode(new, &vectors, interrupt)?);
+        Ok(Self {
+            widths: new.widths(),
+            encoded,
+            starts,
+        })
+    }
+
+    pub fn errors(&self) -> Errors {
+        self.encoded.errors
+    }
+}
+
+impl Source for Recoded {
+    fn documents(&self) -> u32 {
+        self.starts.len() as u32 - 1
+    }
+
+    fn column(&self, column: usize, document: u32) -> Result<&[u8]> {
+        let width = self.widths[column];
+        let (start, end) = (
+            self.starts[document as usize],
+            self.starts[document as usize + 1],
+        );
+        Ok(&self.encoded.columns[column][start * width..end * width])
+    }
+
+    fn longest(&self) -> Vec<f32> {
+        self.encoded.longest.clone()
+    }
+}
+
 /// Documents of several segments.
 pub struct Merge<'a> {
-    pub segments: Vec<&'a MultiVectorSegment>,
+    /// `None` for one without token vectors.
+    pub segments: Vec<Option<&'a MultiVectorSegment>>,
     /// Segment and document in it, for each new document.
     pub origins: &'a [(u32, u32)],
+}
+
+impl Merge<'_> {
+    /// Whether a document has a token.
+    pub fn has_tokens(&self) -> Result<bool> {
+        for document in 0..self.documents() {
+            if !self.column(0, document)?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
 impl Source for Merge<'_> {
@@ -102,12 +186,18 @@ impl Source for Merge<'_> {
 
     fn column(&self, column: usize, document: u32) -> Result<&[u8]> {
         let (segment, document) = self.origins[document as usize];
-        let segment = self.segments[segment as usize];
-        segment.column(column, segment.tokens(document)?)
+        match self.segments[segment as usize] {
+            Some(segment) => segment.column(column, segment.tokens(document)?),
+            None => Ok(&[]),
+        }
     }
 
     fn longest(&self) -> Vec<f32> {
-        let of_segments = self.segments.iter().map(|segment| segment.longest());
+        let of_segments = self
+            .segments
+            .iter()
+            .flatten()
+            .map(|segment| segment.longest().to_vec());
         let longest = |a: Vec<f32>, b: Vec<f32>| a.iter().zip(b).map(|(a, b)| a.max(b)).collect();
         of_segments.reduce(longest).unwrap_or_default()
     }

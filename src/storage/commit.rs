@@ -59,7 +59,7 @@ pub fn collect(vfs: &dyn Vfs, keep: &HashSet<String>) {
 
 /// True for files that an index makes and removes.
 fn is_ours(name: &str) -> bool {
-    manifest::is_segment_file(name)
+    manifest::is_data_file(name)
         || manifest::generation_of(name).is_some()
         || name == manifest::TEMPORARY
 }

@@ -120,7 +120,7 @@ pub fn read<C: DeserializeOwned>(vfs: &dyn Vfs, generation: u64) -> Result<Manif
         let detail = format!("holds generation {}", manifest.generation);
         return Err(Error::corrupt(&path, detail));
     }
-    let strange = |file: &&FileEntry| !is_segment_file(&file.name);
+    let strange = |file: &&FileEntry| !is_data_file(&file.name);
     match manifest.files.iter().find(strange) {
         Some(file) => Err(Error::corrupt(
             &path,
@@ -131,9 +131,10 @@ pub fn read<C: DeserializeOwned>(vfs: &dyn Vfs, generation: u64) -> Result<Manif
 }
 
 /// True for names that the index gives to its own data files.
-pub fn is_segment_file(name: &str) -> bool {
+pub fn is_data_file(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
-    name.starts_with("segment-") && name.chars().all(plain)
+    let known = name.starts_with("segment-") || name.starts_with("codebook-");
+    known && name.chars().all(plain)
 }
 
 fn checksum_line(body: &[u8]) -> String {

@@ -1,11 +1,12 @@
 //! Python values as the core takes them, and back. Arrays are borrowed, never copied.
 
-use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray1};
+use half::f16;
+use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use serde_json::Value as Json;
-use weft::index::SparseRows;
+use weft::index::{SparseRows, TokenQueries, TokenRows};
 use weft::storage::keys::{Key, Keys};
 
 use crate::error::invalid;
@@ -94,6 +95,55 @@ impl RowViews<'_> {
             terms: self.terms.keys(),
             weights: self.weights,
         }
+    }
+}
+
+/// Token vectors as `flat` (T, dim) and `offsets` (n + 1,), held while the core borrows them.
+pub struct HeldTokens<'py, T: numpy::Element> {
+    flat: PyReadonlyArray2<'py, T>,
+    offsets: PyReadonlyArray1<'py, i64>,
+}
+
+impl<'py, T: numpy::Element> FromPyObject<'_, 'py> for HeldTokens<'py, T> {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let (flat, offsets) = object.extract()?;
+        Ok(Self { flat, offsets })
+    }
+}
+
+impl<T: numpy::Element> HeldTokens<'_, T> {
+    pub fn dim(&self) -> usize {
+        self.flat.shape()[1]
+    }
+
+    pub fn values(&self) -> PyResult<&[T]> {
+        Ok(self.flat.as_slice()?)
+    }
+
+    pub fn offsets(&self) -> PyResult<&[i64]> {
+        Ok(self.offsets.as_slice()?)
+    }
+}
+
+impl HeldTokens<'_, f16> {
+    pub fn rows(&self) -> PyResult<TokenRows<'_>> {
+        Ok(TokenRows {
+            dim: self.dim(),
+            offsets: self.offsets()?,
+            values: self.values()?,
+        })
+    }
+}
+
+impl HeldTokens<'_, f32> {
+    pub fn queries(&self) -> PyResult<TokenQueries<'_>> {
+        Ok(TokenQueries {
+            dim: self.dim(),
+            offsets: self.offsets()?,
+            values: self.values()?,
+        })
     }
 }
 

@@ -12,8 +12,9 @@ use weft::sparse::{Knobs, Plan};
 use weft::storage::keys::{Key, KeyKind};
 use weft::storage::vfs::OsVfs;
 
-use crate::arrays::{HeldKey, HeldKeys, HeldRows, KeyViews, key_to_python, to_dict};
+use crate::arrays::{HeldKey, HeldKeys, HeldRows, HeldTokens, KeyViews, key_to_python, to_dict};
 use crate::error::{IntoPy, invalid};
+use crate::late::{self, LateChoices};
 
 #[pyclass(frozen, module = "weft._native")]
 pub struct Index {
@@ -174,6 +175,18 @@ impl Index {
         let found = PyDict::new(py);
         found.set_item("id", id)?;
         found.set_item("attributes", attributes)?;
+        if let Some(vectors) = document.multivector {
+            let dim = snapshot
+                .schema()
+                .multivector
+                .as_ref()
+                .map_or(1, |schema| schema.dim);
+            let tokens = vectors.len() / dim;
+            found.set_item(
+                "multivector",
+                PyArray1::from_vec(py, vectors).reshape([tokens, dim])?,
+            )?;
+        }
         if let Some(row) = &document.sparse {
             let sparse = PyDict::new(py);
             for (term, weight) in row {
@@ -226,6 +239,89 @@ impl Index {
         };
         let answers = py.detach(search).into_py(py)?;
         arrays(py, &snapshot, &answers, k)
+    }
+
+    /// Queries of token vectors, and of sparse vectors or text beside them.
+    #[pyo3(signature = (queries, sparse, text, k, r#where, subset, options, late))]
+    #[allow(clippy::too_many_arguments)]
+    fn search_late<'py>(
+        &self,
+        py: Python<'py>,
+        queries: HeldTokens<'py, f32>,
+        sparse: Option<HeldRows<'py>>,
+        text: Option<Vec<PyBackedStr>>,
+        k: usize,
+        r#where: Option<&str>,
+        subset: Option<HeldSubset<'py>>,
+        options: Choices,
+        late: LateChoices,
+    ) -> PyResult<Arrays<'py>> {
+        let mut options = self::options(py, k, &options)?;
+        options.late = late::choices(py, &late)?;
+        let snapshot = self.snapshot();
+        let rows = sparse.as_ref().map(HeldRows::views).transpose()?;
+        let texts = text
+            .as_ref()
+            .map(|text| text.iter().map(|text| &**text).collect());
+        let queries = queries.queries()?;
+        let subset = Subset::new(subset.as_ref())?;
+        let search = || {
+            let texts: Option<Vec<&str>> = texts;
+            let sparse = match (&rows, &texts) {
+                (Some(rows), _) => Some(snapshot.vector_queries(&rows.rows())?),
+                (None, Some(texts)) => Some(snapshot.text_queries(texts)?),
+                (None, None) => None,
+            };
+            let filter = subset.filter(r#where);
+            snapshot.search_late(sparse.as_deref(), &queries, &filter, &options)
+        };
+        let answers = py.detach(search).into_py(py)?;
+        arrays(py, &snapshot, &answers, k)
+    }
+
+    /// Scores of the given documents, a list of ids for each query.
+    fn rerank<'py>(
+        &self,
+        py: Python<'py>,
+        queries: HeldTokens<'py, f32>,
+        ids: Vec<HeldKeys<'py>>,
+        threads: usize,
+    ) -> PyResult<Arrays<'py>> {
+        let snapshot = self.snapshot();
+        let queries = queries.queries()?;
+        let views = ids
+            .iter()
+            .map(HeldKeys::views)
+            .collect::<PyResult<Vec<_>>>()?;
+        let rerank = || {
+            let keys: Vec<_> = views.iter().map(KeyViews::keys).collect();
+            snapshot.rerank(&queries, &keys, threads)
+        };
+        let answers = py.detach(rerank).into_py(py)?;
+        let widest = answers
+            .iter()
+            .map(|answer| answer.hits.len())
+            .max()
+            .unwrap_or(0);
+        arrays(py, &snapshot, &answers, widest)
+    }
+
+    /// Row of the query, token of the document, product.
+    fn explain_late<'py>(
+        &self,
+        py: Python<'py>,
+        id: &Bound<'py, PyAny>,
+        query: HeldTokens<'py, f32>,
+    ) -> PyResult<Vec<(usize, usize, f32)>> {
+        let key = HeldKey::extract(id)?;
+        let matches = self
+            .snapshot()
+            .explain_late(key.key(), &query.queries()?)
+            .into_py(py)?;
+        let each = matches
+            .iter()
+            .map(|m| (m.query_token, m.document_token, m.score));
+        Ok(each.collect())
     }
 
     fn explain_sparse<'py>(
@@ -290,6 +386,7 @@ fn options(py: Python<'_>, k: usize, choices: &Choices) -> PyResult<Options> {
         deadline: deadline.map_err(|error| invalid(py, format!("deadline: {error}")))?,
         plan,
         threads,
+        ..Options::default()
     })
 }
 

@@ -3,14 +3,15 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use half::f16;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
-use weft::index::{self, AttributeKind, Batch, OperatingPoint, Schema, Values};
+use weft::index::{self, AttributeKind, Batch, EffortPoint, OperatingPoint, Schema, Values};
 use weft::pool::Interrupt;
 use weft::storage::vfs::OsVfs;
 
-use crate::arrays::{HeldKeys, HeldRows};
+use crate::arrays::{HeldKeys, HeldRows, HeldTokens};
 use crate::error::{IntoPy, closed, invalid};
 
 #[pyclass(frozen, module = "weft._native")]
@@ -100,6 +101,7 @@ impl Writer {
         ids: HeldKeys<'_>,
         sparse: Option<HeldRows<'_>>,
         text: Option<Vec<PyBackedStr>>,
+        multivector: Option<HeldTokens<'_, f16>>,
         attributes: &Bound<'_, PyDict>,
     ) -> PyResult<()> {
         let attributes = self.attributes(py, attributes)?;
@@ -108,11 +110,13 @@ impl Writer {
         let text: Option<Vec<&str>> = text
             .as_ref()
             .map(|text| text.iter().map(|text| &**text).collect());
+        let tokens = multivector.as_ref().map(HeldTokens::rows).transpose()?;
         self.with(py, |writer| {
             writer.add(&Batch {
                 ids: ids.keys(),
                 sparse: rows.as_ref().map(|rows| rows.rows()),
                 text: text.as_deref(),
+                multivector: tokens,
                 attributes,
             })
         })
@@ -150,6 +154,32 @@ impl Writer {
         };
         let points = points.into_iter().map(point).collect();
         self.with(py, |writer| writer.set_operating_points(points))
+    }
+
+    /// Learns the codebook of token vectors from a sample.
+    fn train(&self, py: Python<'_>, sample: HeldTokens<'_, f16>) -> PyResult<()> {
+        let rows = sample.rows()?;
+        self.with(py, |writer| writer.train(&rows))
+    }
+
+    fn retrain(&self, py: Python<'_>) -> PyResult<()> {
+        self.with(py, |writer| writer.retrain().map(drop))
+    }
+
+    /// k, target recall, probes and candidates of each.
+    fn set_effort_points(
+        &self,
+        py: Python<'_>,
+        points: Vec<(usize, f32, usize, usize)>,
+    ) -> PyResult<()> {
+        let point = |(k, recall, probes, candidates)| EffortPoint {
+            k,
+            recall,
+            probes,
+            candidates,
+        };
+        let points = points.into_iter().map(point).collect();
+        self.with(py, |writer| writer.set_effort_points(points))
     }
 
     fn close(&self, py: Python<'_>) {

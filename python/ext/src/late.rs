@@ -1,0 +1,69 @@
+//! Token vectors: how to search them, and MaxSim of arrays.
+
+use half::f16;
+use numpy::{PyArray1, ToPyArray};
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedStr;
+use weft::index::{Fuse, Late, Source};
+use weft::multivector::{self, Vectors};
+
+use crate::arrays::HeldTokens;
+use crate::error::{IntoPy, invalid};
+
+/// Exact, candidates, probes, source of candidates, fusion: weights of sparse and token vectors, none for ranks.
+pub type LateChoices = (
+    bool,
+    Option<usize>,
+    Option<usize>,
+    Option<PyBackedStr>,
+    Option<Option<(f32, f32)>>,
+);
+
+pub fn choices(py: Python<'_>, choices: &LateChoices) -> PyResult<Late> {
+    let &(exact, candidates, probes, ref source, ref fuse) = choices;
+    let source = match source.as_deref() {
+        None => None,
+        Some("sparse") => Some(Source::Sparse),
+        Some("centroids") => Some(Source::Centroids),
+        Some("both") => Some(Source::Both),
+        Some(other) => return Err(invalid(py, format!("source {other:?} is unknown"))),
+    };
+    let fuse = fuse.map(|weights| match weights {
+        None => Fuse::Rrf,
+        Some((sparse, multivector)) => Fuse::Weights {
+            sparse,
+            multivector,
+        },
+    });
+    Ok(Late {
+        exact,
+        candidates,
+        probes,
+        source,
+        fuse,
+    })
+}
+
+/// Documents of 16 or 32-bit floats.
+#[derive(FromPyObject)]
+pub enum HeldVectors<'py> {
+    Half(HeldTokens<'py, f16>),
+    Single(HeldTokens<'py, f32>),
+}
+
+/// The score of each document for a query (n_q, dim), whose shape the caller has checked.
+#[pyfunction]
+pub fn maxsim<'py>(
+    py: Python<'py>,
+    query: numpy::PyReadonlyArray2<'py, f32>,
+    documents: HeldVectors<'py>,
+    threads: usize,
+) -> PyResult<Bound<'py, PyArray1<f32>>> {
+    let query = query.as_slice()?;
+    let (dim, offsets, vectors) = match &documents {
+        HeldVectors::Half(held) => (held.dim(), held.offsets()?, Vectors::Half(held.values()?)),
+        HeldVectors::Single(held) => (held.dim(), held.offsets()?, Vectors::Single(held.values()?)),
+    };
+    let scores = py.detach(|| multivector::maxsim(query, dim, vectors, offsets, threads));
+    Ok(scores.into_py(py)?.to_pyarray(py))
+}

@@ -1,0 +1,155 @@
+//! The codebook of a writer: learned from the first token vectors, or from a sample given before, and again from all
+//! when they have drifted away from it.
+
+use half::f16;
+
+use super::batch::TokenRows;
+use super::content::CodebookEntry;
+use super::merge;
+use super::segment::Segment;
+use super::writer::{KnownCodebook, Writer};
+use crate::error::{Error, Result};
+use crate::multivector::encode::encode;
+use crate::multivector::{Codebook, Codec, decode};
+
+/// Tokens that a codebook is learned from when it is learned again.
+const SAMPLED_AGAIN: usize = 1 << 22;
+
+impl Writer {
+    pub(super) fn codebook(&self) -> Option<&Codebook> {
+        self.codebook.as_ref().map(|known| &known.codebook)
+    }
+
+    /// Learns the codebook from a sample, before any token vector is added.
+    pub fn train(&mut self, sample: &TokenRows<'_>) -> Result<()> {
+        self.check_usable()?;
+        let multivector = self.schema.multivector.as_ref();
+        let multivector = multivector.ok_or_else(|| {
+            Error::SchemaMismatch(
+                "this index holds no token vectors to learn a codebook for".into(),
+            )
+        })?;
+        sample.check(multivector.dim)?;
+        if self.codebook.is_some() || self.buffer.tokens.tokens() > 0 {
+            return Err(Error::InvalidInput(
+                "token vectors were added already; train before the first, or call retrain".into(),
+            ));
+        }
+        if sample.values.is_empty() {
+            return Err(Error::InvalidInput(
+                "the sample has no token vectors".into(),
+            ));
+        }
+        let learned = self.learn(sample.values);
+        let known = self.poison_after(learned)?;
+        self.codebook = Some(known);
+        Ok(())
+    }
+
+    /// Learns the codebook from what is buffered, if there is none yet.
+    pub(super) fn train_on_buffer(&mut self) -> Result<()> {
+        if self.codebook.is_none() && self.buffer.tokens.tokens() > 0 {
+            self.codebook = Some(self.learn(self.buffer.tokens.vectors())?);
+        }
+        Ok(())
+    }
+
+    fn learn(&self, vectors: &[f16]) -> Result<KnownCodebook> {
+        let codec = self.codec()?;
+        let wanted = self
+            .schema
+            .multivector
+            .as_ref()
+            .and_then(|schema| schema.centroids);
+        let codebook = Codebook::train(&codec, vectors, wanted, &self.interrupt)?;
+        let measured = &vectors[..vectors.len().min(MEASURED * codec.dim)];
+        let entry = CodebookEntry {
+            id: self.codebook.as_ref().map_or(0, |known| known.entry.id) + 1,
+            error: encode(&codebook, measured, &self.interrupt)?.errors.mean(),
+        };
+        Ok(KnownCodebook {
+            file: codebook.write(&*self.vfs, &entry.file_name(), self.index)?,
+            entry,
+            codebook,
+        })
+    }
+
+    fn codec(&self) -> Result<Codec> {
+        let missing = || Error::SchemaMismatch("this index holds no token vectors".into());
+        self.schema.codec()?.ok_or_else(missing)
+    }
+
+    /// Learns the codebook again, from what is stored, codes all token vectors with it, and publishes the result.
+    /// Vectors that are stored as codes alone lose a little each time. Takes memory for the codes of the largest segment.
+    pub fn retrain(&mut self) -> Result<u64> {
+        self.check_usable()?;
+        self.codec()?;
+        let retrained = self.write_segment().and_then(|()| self.try_retrain());
+        let published = retrained.and_then(|()| self.publish_if_changed());
+        self.poison_after(published)
+    }
+
+    fn try_retrain(&mut self) -> Result<()> {
+        let sample = self.stored_sample()?;
+        if sample.is_empty() {
+            return Ok(());
+        }
+        let new = self.learn(&sample)?;
+        drop(sample);
+        let Some(old) = self.codebook.replace(new) else {
+            return Ok(());
+        };
+        match self.recode(&old.codebook) {
+            Ok(segments) => {
+                self.segments = segments;
+                self.changed = true;
+                Ok(())
+            }
+            Err(error) => {
+                self.codebook = Some(old);
+                self.collect();
+                Err(error)
+            }
+        }
+    }
+
+    /// The segments, their token vectors coded anew.
+    fn recode(&mut self, old: &Codebook) -> Result<Vec<Segment>> {
+        let mut segments = vec![];
+        for position in 0..self.segments.len() {
+            let range = position..position + 1;
+            segments.extend(merge::write(self, &self.segments[range], Some(old))?);
+            self.next_segment += 1;
+        }
+        Ok(segments)
+    }
+
+    /// Vectors of every so many documents.
+    fn stored_sample(&self) -> Result<Vec<f16>> {
+        let Some(codebook) = self.codebook() else {
+            return Ok(vec![]);
+        };
+        let tokens: u64 = self
+            .segments
+            .iter()
+            .map(|segment| segment.entry.vectors)
+            .sum();
+        let stride = (tokens as usize).div_ceil(SAMPLED_AGAIN).max(1);
+        let mut sample = vec![];
+        for segment in &self.segments {
+            let Some(stored) = &segment.multivector else {
+                continue;
+            };
+            for document in (0..stored.documents()).step_by(stride) {
+                if !segment.deleted.contains(document) {
+                    let vectors = decode(codebook, stored, stored.tokens(document)?)?;
+                    sample.extend(vectors.into_iter().map(f16::from_f32));
+                }
+            }
+        }
+        Ok(sample)
+    }
+}
+
+/// Tokens whose error stands for that of all.
+const MEASURED: usize = 1 << 16;
