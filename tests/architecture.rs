@@ -11,7 +11,7 @@ const LAYERS: [&[&str]; 7] = [
     &["topk", "pool"],
     &["kernels"],
     &["storage"],
-    &["sparse", "text"],
+    &["sparse", "multivector", "text"],
     &["interchange"],
     &["index"],
 ];

@@ -25,6 +25,7 @@ fn add(writer: &mut Writer, ids: &[&str], sparse: SparseRows<'_>) -> Result<(), 
         ids: Keys::Str(ids),
         sparse: Some(sparse),
         text: None,
+        multivector: None,
         attributes: vec![],
     })
 }

@@ -91,6 +91,7 @@ fn write_texts(vfs: Arc<dyn Vfs>) -> Result<()> {
             block_size: 64,
             reorder: true,
         }),
+        multivector: None,
         attributes: [("lang".to_owned(), AttributeKind::Keyword)].into(),
     };
     let mut writer = Writer::open(vfs, Some(schema), LARGE, Interrupt::never())?;
@@ -100,6 +101,7 @@ fn write_texts(vfs: Arc<dyn Vfs>) -> Result<()> {
         ids: Keys::Int(&[3, -1, i64::MAX, 0, 7]),
         sparse: None,
         text: Some(&TEXTS),
+        multivector: None,
         attributes: vec![("lang".into(), Values::Keyword(langs))],
     })?;
     writer.commit().map(drop)
@@ -119,6 +121,7 @@ fn write_blocks(vfs: Arc<dyn Vfs>) -> Result<()> {
             block_size: 8,
             reorder: true,
         }),
+        multivector: None,
         attributes: [].into(),
     };
     let mut writer = Writer::open(vfs, Some(schema), LARGE, Interrupt::never())?;
@@ -136,6 +139,7 @@ fn write_blocks(vfs: Arc<dyn Vfs>) -> Result<()> {
             weights: &weights,
         }),
         text: None,
+        multivector: None,
         attributes: vec![],
     })?;
     writer.set_operating_points(vec![OperatingPoint {

@@ -99,7 +99,10 @@ class Weft(Engine):
     settings: ClassVar = [
         {},
         *({"target_recall": target} for target in targets),
-        *({"candidates": count} for count in (50, 100, 200, 500, 1000, 2000)),
+        *(
+            {"probes": probes, "candidates": candidates}
+            for probes, candidates in ((1, 16), (2, 32), (4, 64), (4, 128), (8, 256), (16, 512), (32, 1024), (64, 2048))
+        ),
         {"exact": True},
     ]
 
@@ -118,7 +121,7 @@ class Weft(Engine):
     def described(self, documents: Tokens) -> dict[str, float]:
         import weft
 
-        return {"code_bytes": weft.open(self.folder / "index").stats()["multivector"]["bytes_per_token"]}
+        return {"code_bytes": weft.open(self.folder / "index").stats()["multivector"]["bytes_per_code"]}
 
     def open(self, queries: list[Array]) -> None:
         import weft

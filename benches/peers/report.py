@@ -179,7 +179,8 @@ def plot(lines: list[Line], title: str, path: Path, curve: Callable[[Line], str]
                 recalls, times = [line["recall"] for line in best], [line["p50_ms"] for line in best]
                 style = {"marker": MARKERS[position % len(MARKERS)], "markersize": 4, "linewidth": 1}
                 axes.plot(recalls, times, label=name, color=f"C{position}", **style)
-            axes.set(yscale="log", xlim=(0.8, 1.005), title=f"top {k}", xlabel="recall of the exact hits")
+            axes.set(yscale="log", xlim=(0.8, 1.005), xticks=(0.8, 0.85, 0.9, 0.95, 1.0))
+            axes.set(title=f"top {k}", xlabel="recall of the exact hits")
             axes.grid(alpha=0.3, which="both", linewidth=0.5)
         figure.axes[0].set_ylabel("median latency, ms")
         handles, columns = figure.axes[0].get_legend_handles_labels(), 2 * len(depths) + 1

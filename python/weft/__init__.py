@@ -1,4 +1,4 @@
-"""Retrieval with learned-sparse weights and BM25: an immutable, mapped, crash-safe index.
+"""Retrieval with learned-sparse weights, BM25 and token vectors: an immutable, mapped, crash-safe index.
 
 >>> index = weft.build("tiny.weft", ids=["a", "b"], text=["red fox", "red red wine"])
 >>> index.search(text="wine", k=1).ids.tolist()
@@ -19,16 +19,19 @@ from weft.errors import (
 )
 from weft.evaluate import evaluate
 from weft.hits import Hit, Hits
-from weft.index import Contribution, Index, open, verify
-from weft.schema import Bm25, Schema, Sparse
+from weft.index import Contribution, Index, TokenMatch, open, verify
+from weft.maxsim import maxsim
+from weft.schema import Bm25, MultiVector, Schema, Sparse
 from weft.text import TextIndex
 from weft.tune import OperatingPoint
+from weft.tune_late import EffortPoint
 from weft.writer import Writer, build
 
 __all__ = [
     "Bm25",
     "Contribution",
     "CorruptIndex",
+    "EffortPoint",
     "Error",
     "FormatVersion",
     "Hit",
@@ -37,17 +40,20 @@ __all__ = [
     "InvalidInput",
     "IoError",
     "Locked",
+    "MultiVector",
     "NotFound",
     "OperatingPoint",
     "Schema",
     "SchemaMismatch",
     "Sparse",
     "TextIndex",
+    "TokenMatch",
     "Writer",
     "__version__",
     "build",
     "convert",
     "evaluate",
+    "maxsim",
     "open",
     "verify",
 ]

@@ -6,9 +6,21 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
-from weft._types import Answer, Column, Keys, OperatingPoint, Options, Rows, TermContribution
+from weft._types import (
+    Answer,
+    Column,
+    EffortPoint,
+    Keys,
+    Late,
+    OperatingPoint,
+    Options,
+    Rows,
+    TermContribution,
+    TokenQueries,
+    Tokens,
+)
 
-__all__ = ["CiffReader", "Index", "Writer", "__version__", "analyze", "verify", "write_ciff"]
+__all__ = ["CiffReader", "Index", "Writer", "__version__", "analyze", "maxsim", "verify", "write_ciff"]
 
 __version__: str
 
@@ -26,6 +38,7 @@ class Writer:
         ids: Keys,
         sparse: Rows | None,
         text: Sequence[str] | None,
+        multivector: Tokens | None,
         attributes: Mapping[str, Column],
     ) -> None: ...
     def delete(self, ids: Keys) -> int: ...
@@ -33,6 +46,9 @@ class Writer:
     def rollback(self) -> None: ...
     def merge(self, max_segments: int) -> None: ...
     def set_operating_points(self, points: Sequence[OperatingPoint]) -> None: ...
+    def train(self, sample: Tokens) -> None: ...
+    def retrain(self) -> None: ...
+    def set_effort_points(self, points: Sequence[EffortPoint]) -> None: ...
     def close(self) -> None: ...
 
 @final
@@ -63,6 +79,19 @@ class Index:
         subset: Keys | npt.NDArray[np.bool_] | None,
         options: Options,
     ) -> Answer: ...
+    def search_late(
+        self,
+        queries: TokenQueries,
+        sparse: Rows | None,
+        text: Sequence[str] | None,
+        k: int,
+        where: str | None,
+        subset: Keys | npt.NDArray[np.bool_] | None,
+        options: Options,
+        late: Late,
+    ) -> Answer: ...
+    def rerank(self, queries: TokenQueries, ids: Sequence[Keys], threads: int) -> Answer: ...
+    def explain_late(self, id: int | str, query: TokenQueries) -> list[tuple[int, int, float]]: ...
     def explain_sparse(self, id: int | str, query: Rows) -> list[TermContribution]: ...
     def explain_text(self, id: int | str, query: str) -> list[TermContribution]: ...
     def stats(self) -> dict[str, Any]: ...
@@ -84,5 +113,8 @@ class CiffReader:
     ) -> tuple[list[str], npt.NDArray[np.int64], npt.NDArray[np.uint32], npt.NDArray[np.float32]] | None: ...
 
 def write_ciff(path: str, index: Index) -> None: ...
+def maxsim(
+    query: npt.NDArray[np.float32], documents: Tokens | TokenQueries, threads: int
+) -> npt.NDArray[np.float32]: ...
 def verify(path: str) -> dict[str, Any]: ...
 def analyze(text: str, language: str | None, stop_words: bool) -> list[str]: ...

@@ -12,6 +12,18 @@ Keys: TypeAlias = npt.NDArray[np.int64] | Sequence[str]
 Rows: TypeAlias = tuple[npt.NDArray[np.int64], Keys, npt.NDArray[np.float32]]
 """CSR rows: `indptr` (n + 1,), terms (nnz,), weights (nnz,)."""
 
+Tokens: TypeAlias = tuple[npt.NDArray[np.float16], npt.NDArray[np.int64]]
+"""Token vectors of documents: flat (T, dim), offsets (n + 1,)."""
+
+TokenQueries: TypeAlias = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
+"""Token vectors of queries: flat (T, dim), offsets (n + 1,)."""
+
+Late: TypeAlias = tuple[bool, int | None, int | None, str | None, str | None, tuple[float, float] | None]
+"""Whether exact, candidates, probes, source of candidates, kind of fusion, weights of sparse and token vectors."""
+
+EffortPoint: TypeAlias = tuple[int, float, int, int]
+"""k, target recall, probes, candidates."""
+
 Column: TypeAlias = Sequence[str | None] | Sequence[int | None] | Sequence[float | None]
 """One attribute of a batch of documents; None where a document has no value."""
 

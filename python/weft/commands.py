@@ -135,16 +135,24 @@ def evaluate(
 
 @app.command()
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A .ciff, .jsonl or .jsonl.gz file, or an index.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="A .ciff, .jsonl or .jsonl.gz file, a PLAID index, or an index.")
+    ],
     destination: Annotated[Path, typer.Argument(metavar="DEST", help="The folder of a new index, or such a file.")],
-    ids: Annotated[str, typer.Option(metavar="KIND", help="Ids of a new index: str or int.")] = "str",
+    ids: Annotated[
+        str | None,
+        typer.Option(metavar="KIND", help="Ids of a new index: str or int.", show_default="str; int for PLAID"),
+    ] = None,
     terms: Annotated[str, typer.Option(metavar="KIND", help="Terms of a new index: str or int.")] = "str",
     max_weight: Annotated[float | None, typer.Option(help="The largest weight of a new index.")] = None,
+    codec: Annotated[
+        str | None, typer.Option(help="Code of token vectors, such as scalar2.", show_default="as many bits as PLAID")
+    ] = None,
     memory_limit: Annotated[str, typer.Option(help="Memory for documents not yet on disk.")] = MEMORY_LIMIT,
 ) -> None:
-    """Turn a file of sparse vectors into an index, or an index into a file."""
-    kinds: dict[str, Any] = {"ids": ids, "terms": terms}
-    count = weft.convert(source, destination, **kinds, max_weight=max_weight, memory_limit=memory_limit)
+    """Turn a file of sparse vectors or a PLAID index into an index, or an index into a file."""
+    options: dict[str, Any] = {"ids": ids, "terms": terms, "max_weight": max_weight, "codec": codec}
+    count = weft.convert(source, destination, **options, memory_limit=memory_limit)
     _out().print(f"{count:,} documents in {plain(destination)}, {size(_bytes(destination))}")
 
 

@@ -1,4 +1,4 @@
-"""From files of vectors to an index and back."""
+"""From files of vectors to an index and back, and from indexes of token vectors that others made."""
 
 import os
 from collections import deque
@@ -6,19 +6,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from weft import inputs
-from weft.ciff import Ciff, decimals, read_ciff, write_ciff
+from weft.ciff import decimals, read_ciff, write_ciff
 from weft.errors import InvalidInput
 from weft.index import Index
 from weft.io import read_vectors, write_vectors
+from weft.plaid import PlaidReader, holds_plaid, read_plaid
 from weft.progress import with_progress
-from weft.schema import Kind, Schema, Sparse
+from weft.schema import Kind, MultiVector, Schema, Sparse
 from weft.writer import MEMORY_LIMIT, Writer, holds_index
 
 if TYPE_CHECKING:
-    from weft._types import Keys, Rows
+    from weft._types import Keys
+
+Vectors = TypeVar("Vectors")
 
 BATCH_DOCUMENTS = 4096
 BATCH_POSTINGS = 2**19
@@ -37,17 +40,19 @@ def convert(
     source: str | PathLike[str],
     destination: str | PathLike[str],
     *,
-    ids: Kind = "str",
+    ids: Kind | Iterable[str] | Iterable[int] | None = None,
     terms: Kind = "str",
     max_weight: float | None = None,
+    codec: str | None = None,
     memory_limit: int | str = MEMORY_LIMIT,
     show_progress: bool | None = None,
 ) -> int:
-    """Make an index of a file of vectors, or write the vectors of an index to a file.
+    """Make an index of a file of vectors or of a PLAID index, or write the vectors of an index to a file.
 
     What a path names is told by its end: ``.ciff`` is a file in the Common Index File Format, ``.jsonl`` and
     ``.jsonl.gz`` hold one vector a line as `weft.io.read_vectors` reads them, and anything else is the folder of an
-    index. Vectors are streamed, so they may be larger than memory.
+    index: one of ColBERTv2 (PLAID) or fast-plaid if it holds what `weft.plaid.read_plaid` reads, or else one of ours.
+    Vectors are streamed, so they may be larger than memory.
 
     Parameters
     ----------
@@ -55,11 +60,17 @@ def convert(
         A file, or an index.
     destination : str or path object
         The folder of a new index, or a file, which is replaced if it exists.
-    ids, terms : {"str", "int"}
-        Kind of the ids and terms of a new index; ``"int"`` reads decimals as integers.
+    ids : {"str", "int"}, or n str or n int
+        Kind of the ids of a new index; ``"int"`` reads decimals as integers. Default: ``"str"``. A PLAID index has no
+        ids but the numbers of its documents from 0: for one the default is ``"int"``, and ids may be given instead.
+    terms : {"str", "int"}
+        Kind of the terms of a new index, likewise.
     max_weight : float, optional
         As for `Sparse`, for a new index. Default: 255 for CIFF, or its largest weight if that is larger, so that
         weights up to 255 keep their value; for JSONL as `Sparse` has it.
+    codec : str, optional
+        As for `MultiVector`, for a PLAID index. Default: ``"scalar1"``, ``"scalar2"`` or ``"scalar4"``, by its bits for
+        a dimension, and ``"f16"`` for 8.
     memory_limit : int or str
         As for `Writer`.
     show_progress : bool, optional
@@ -92,15 +103,22 @@ def convert(
     kinds = (_kind(source), _kind(destination))
     if kinds[1] == "index" and holds_index(destination):
         raise InvalidInput(f"{os.fspath(destination)} holds an index already; choose another folder")
+    if codec is not None and kinds[0] != "plaid":
+        raise InvalidInput(f"codec is for token vectors; {os.fspath(source)} is not the folder of a PLAID index")
     match kinds:
         case ("ciff", "index"):
-            file = read_ciff(source, ids=ids, terms=terms)
+            file = read_ciff(source, ids=_kind_of_ids(ids), terms=terms)
             schema = _with_max_weight(file.schema, max_weight)
             with Writer(destination, schema, memory_limit=memory_limit) as writer:
-                for names, rows in _counted(file, show_progress):
+                for names, rows in _counted(file, len(file), show_progress):
                     writer.add(names, sparse=rows)
+        case ("plaid", "index"):
+            plaid = _plaid(source, ids)
+            with Writer(destination, _plaid_schema(plaid, codec), memory_limit=memory_limit) as writer:
+                for names, tokens in _counted(plaid, plaid.documents, show_progress):
+                    writer.add(names, multivector=tokens)
         case ("jsonl", "index"):
-            schema = Schema(Sparse(terms, max_weight), ids=ids)
+            schema = Schema(Sparse(terms, max_weight), ids=_kind_of_ids(ids))
             vectors = with_progress(map(_Vector._make, read_vectors(source)), None, show_progress)
             with Writer(destination, schema, memory_limit=memory_limit) as writer:
                 for batch in _batches(vectors):
@@ -117,13 +135,40 @@ def convert(
     return len(Index(source if kinds[0] == "index" else destination))
 
 
-def _kind(path: str | PathLike[str]) -> Literal["ciff", "jsonl", "index"]:
+def _kind(path: str | PathLike[str]) -> Literal["ciff", "jsonl", "plaid", "index"]:
     name = inputs.path(path)
-    if not os.path.isdir(name):
-        for suffix, kind in _SUFFIXES.items():
-            if name.endswith(suffix):
-                return kind
+    if os.path.isdir(name):
+        return "plaid" if holds_plaid(name) else "index"
+    for suffix, kind in _SUFFIXES.items():
+        if name.endswith(suffix):
+            return kind
     return "index"
+
+
+def _kind_of_ids(ids: object) -> Kind:
+    """Return what the ids of a file are read as."""
+    match ids:
+        case None | "str":
+            return "str"
+        case "int":
+            return "int"
+        case _:
+            raise InvalidInput(f'ids must be "str" or "int", the kind of those in the file, not {inputs.shown(ids)}')
+
+
+def _plaid(source: str | PathLike[str], ids: Iterable[str] | Iterable[int] | None) -> PlaidReader:
+    """Open a PLAID index with the ids that are given, or with numbers of the kind that is."""
+    if not isinstance(ids, str):
+        return read_plaid(source, ids=ids)
+    if _kind_of_ids(ids) == "int":
+        return read_plaid(source)
+    return read_plaid(source, ids=map(str, range(read_plaid(source).documents)))
+
+
+def _plaid_schema(plaid: PlaidReader, codec: str | None) -> Schema:
+    likened = f"scalar{plaid.nbits}" if plaid.nbits < 8 else "f16"
+    kind: Kind = "str" if isinstance(plaid.ids, list) else "int"
+    return Schema(multivector=MultiVector(plaid.dim, codec or likened), ids=kind)
 
 
 def _with_max_weight(schema: Schema, max_weight: float | None) -> Schema:
@@ -132,11 +177,13 @@ def _with_max_weight(schema: Schema, max_weight: float | None) -> Schema:
     return replace(schema, sparse=replace(schema.sparse, max_weight=max_weight))
 
 
-def _counted(file: Ciff, show: bool | None) -> "Iterator[tuple[Keys, Rows]]":
+def _counted(
+    batches: "Iterable[tuple[Keys, Vectors]]", documents: int, show: bool | None
+) -> "Iterator[tuple[Keys, Vectors]]":
     """Return the batches; each moves the progress on by its documents."""
-    counter = iter(with_progress(range(len(file)), len(file), show))
-    for names, rows in file:
-        yield names, rows
+    counter = iter(with_progress(range(documents), documents, show))
+    for names, vectors in batches:
+        yield names, vectors
         deque(islice(counter, len(names)), maxlen=0)
 
 

@@ -1,21 +1,24 @@
 """An open index: search, look up, explain, inspect."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy.typing as npt
 
-from weft import _native, inputs
+from weft import _native, inputs, tokens
 from weft.errors import Error, InvalidInput
 from weft.hits import Hits
-from weft.options import Plan, options
+from weft.options import Plan, Source, options
+from weft.options import late as late_options
 from weft.rows import rows
 from weft.schema import Schema
 
 if TYPE_CHECKING:
+    from weft._types import Answer
     from weft.tune import OperatingPoint
+    from weft.tune_late import EffortPoint
 
 
 class Contribution(NamedTuple):
@@ -31,6 +34,20 @@ class Contribution(NamedTuple):
     query_weight: float
     document_weight: float
     contribution: float
+
+
+class TokenMatch(NamedTuple):
+    """The token of a document that one row of a query matches best.
+
+    Examples
+    --------
+    >>> weft.TokenMatch(0, 3, 0.5).document_token
+    3
+    """
+
+    query_token: int
+    document_token: int
+    score: float
 
 
 class Index:
@@ -83,6 +100,7 @@ class Index:
         *,
         sparse: Any = None,
         text: str | Iterable[str] | None = None,
+        multivector: Any = None,
         k: int = 10,
         where: str | None = None,
         subset: Iterable[str] | Iterable[int] | npt.NDArray[Any] | None = None,
@@ -94,11 +112,21 @@ class Index:
         min_score: float | None = None,
         deadline_ms: float | None = None,
         plan: Plan | None = None,
+        exact: bool = False,
+        candidates: int | None = None,
+        probes: int | None = None,
+        candidate_source: Source | None = None,
+        fuse: Literal["rrf"] | Mapping[str, float] | None = None,
     ) -> Hits:
         """Return the k best documents for each query.
 
-        The answer is exact unless `alpha`, `beta`, `gamma`, `target_recall` or `deadline_ms` ask for less. The hits
-        have their full scores all the same, and `Hits.exact` and `Hits.bound` say what is proven of them.
+        By `sparse` or `text` alone the answer is exact unless `alpha`, `beta`, `gamma`, `target_recall` or
+        `deadline_ms` ask for less. The hits have their full scores all the same, and `Hits.exact` and `Hits.bound` say
+        what is proven of them.
+
+        The score of `multivector` is MaxSim: the sum over the rows of a query of their largest product with a token of
+        the document. Alone it finds its candidates by the centroids of token vectors. Beside `sparse` or `text`, these
+        find the candidates, and MaxSim, or what `fuse` says, puts them in order.
 
         Parameters
         ----------
@@ -106,6 +134,9 @@ class Index:
             Query weights, finite and at least 0. A dict or a one-dimensional array is a single query.
         text : str or iterable of str
             Queries for an index of text. Give either `sparse` or `text`.
+        multivector : (n, dim) array, list of arrays, (B, n, dim) array, or (flat, offsets)
+            Token vectors of queries, NumPy or torch; a two-dimensional array is a single query. Rows of zeros are
+            padding. Nothing is normalised.
         k : int
             Hits for each query, at least 1.
         where : str, optional
@@ -122,8 +153,9 @@ class Index:
         gamma : int, optional
             Superblocks (runs of adjacent blocks) visited at most, over all segments; 0 or None for no limit.
         target_recall : float, optional
-            Above 0, below 1. Take `alpha`, `beta` and `gamma` from what `tune` found for this recall, or for the
-            next higher one, at this k or the next larger one, failing that the largest; exact where none is as high.
+            Above 0, below 1. Take `alpha`, `beta` and `gamma`, or `probes` and `candidates`, from what `tune` found for
+            this recall, or for the next higher one, at this k or the next larger one, failing that the largest; exact
+            where none is as high. For one kind of query at a time.
         min_score : float, optional
             Documents below are not returned.
         deadline_ms : float, optional
@@ -132,6 +164,20 @@ class Index:
             How to search: every posting of the query's terms, the blocks that may hold a hit, or every document
             that passes the filter. `alpha`, `beta` and `gamma` matter to ``"block-max"`` alone. Default: whichever
             is likely to be the fastest, for each query and segment.
+        exact : bool
+            With `multivector`: score every document that may be a hit, unless a bound proves it worse. Exact means the
+            order of the vectors as stored. Otherwise, and with `sparse` or `text` alone, nothing changes.
+        candidates : int, optional
+            Documents scored by their token vectors. Default: ``max(128, 4 * k)``, or what `tune` found for
+            `target_recall`. Time grows with it.
+        probes : int, optional
+            Cells of centroids that each row of a query looks into for candidates. Default: 8, or as above.
+        candidate_source : {"sparse", "centroids", "both"}, optional
+            Where candidates come from when there is more than `multivector`. Default: ``"sparse"``, or ``"both"`` with
+            `fuse`.
+        fuse : {"rrf"} or {"sparse": weight, "multivector": weight}, optional
+            Order candidates by reciprocal rank fusion or by a weighted sum of both scores. A candidate that sparse
+            search did not find has no sparse score. Default: by MaxSim alone.
 
         Returns
         -------
@@ -158,23 +204,70 @@ class Index:
         (True, True)
         """
         core = self._core
+        late = late_options(exact, candidates, probes, candidate_source, fuse)
         arguments = (
             inputs.integer("k", k, low=1),
             None if where is None else inputs.text("where", where),
             None if subset is None else inputs.mask_or_keys(subset, self._schema.ids),
             options(alpha, beta, gamma, target_recall, min_score, deadline_ms, plan, num_threads),
         )
-        _one_of(sparse, text)
-        if text is not None:
-            queries, single = inputs.texts(text)
-            answer = core.search_text(queries, *arguments)
-        else:
-            native, single = rows(sparse, self._schema.terms)
+        _some_query(sparse, text, multivector)
+        texts, single = (None, False) if text is None else inputs.texts(text)
+        native, single = (None, single) if sparse is None else rows(sparse, self._schema.terms)
+        if multivector is not None:
+            if target_recall is not None and (sparse is not None or text is not None):
+                raise InvalidInput("target_recall was measured for one kind of query; pass candidates= with two")
+            flat, offsets, single = tokens.queries(multivector, self._dim)
+            answer = core.search_late((flat, offsets), native, texts, *arguments, late)
+        elif texts is not None:
+            answer = core.search_text(texts, *arguments)
+        elif native is not None:
             answer = core.search_sparse(native, *arguments)
-        if not single:
-            return Hits(*answer)
-        ids, scores, counts, exact, bound = answer
-        return Hits(ids[0], scores[0], counts[0, ...], exact[0, ...], bound[0, ...])
+        return _hits(answer, single)
+
+    def rerank(
+        self,
+        *,
+        multivector: Any,
+        ids: Iterable[Any],
+        num_threads: int = 0,
+    ) -> Hits:
+        """Return the MaxSim of given documents, best first.
+
+        Parameters
+        ----------
+        multivector : array or list of arrays
+            Queries, as `search` takes them.
+        ids : iterable of ids, or one such iterable for each query
+            The documents to score; for a single query their ids. Documents without token vectors are left out.
+        num_threads : int
+            As for `search`.
+
+        Returns
+        -------
+        Hits
+            Arrays as wide as the longest answer.
+
+        Raises
+        ------
+        NotFound
+            No document has one of the ids.
+        InvalidInput
+            A query is malformed, or there are not as many lists of ids as queries.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> vectors = [np.eye(8, dtype=np.float32)[:2], np.eye(8, dtype=np.float32)[1:3]]
+        >>> index = weft.build("tokens.weft", ids=["a", "b"], multivector=vectors)
+        >>> index.rerank(multivector=np.eye(8)[2:3], ids=["a", "b"]).ids.tolist()
+        ['b', 'a']
+        """
+        flat, offsets, single = tokens.queries(multivector, self._dim)
+        lists = [ids] if single else inputs.listed("ids", ids)
+        keys = [inputs.keys("ids", each, self._schema.ids) for each in lists]
+        threads = inputs.integer("num_threads", num_threads, low=0)
+        return _hits(self._core.rerank((flat, offsets), keys, threads), single)
 
     def tune(
         self,
@@ -182,16 +275,21 @@ class Index:
         *,
         k: int | Iterable[int] = 10,
         queries: Any = None,
+        multivector: Any = None,
         samples: int = 256,
         seed: int = 0,
         show_progress: bool | None = None,
-    ) -> "list[OperatingPoint]":
+    ) -> "list[OperatingPoint] | list[EffortPoint]":
         """Find the fastest approximate search that reaches a recall, for ``search(target_recall=...)``.
 
+        For search by sparse vectors or text `alpha`, `beta` and `gamma` are found; for search by token vectors alone,
+        `probes` and `candidates`. The latter are tuned where the index holds token vectors alone, or when they are
+        passed as `multivector`. What was found before for search of that kind is replaced.
+
         Answers are compared with those of exact search; a document that ties with the last of them counts as
-        found. One half of the queries chooses `alpha`, `beta` and `gamma`, by the median time of a search on one
-        thread; the other half says what recall to expect. What is found replaces what was found before, is kept
-        in the index by a commit, and is seen here at once. Documents added later do not change it.
+        found. One half of the queries chooses, by the median time of a search on one thread; the other half says what
+        recall to expect. What is found is kept in the index by a commit, and is seen here at once. Documents added
+        later do not change it.
 
         Parameters
         ----------
@@ -200,10 +298,14 @@ class Index:
         k : int or iterable of int
             Hits for each query; each k is tuned for each target.
         queries : any form that `search` takes, optional
-            Texts for an index of text, otherwise vectors: at least 2, better hundreds, of the kind to come. Default:
-            the 32 heaviest terms of random documents, which is second best, for queries are seldom like documents.
+            Texts for an index of text, sparse vectors for an index of these, otherwise token vectors: at least 2,
+            better hundreds, of the kind to come. Default: the 32 heaviest terms, or 32 random tokens, of random
+            documents, which is second best, for queries are seldom like documents.
+        multivector : any form that `search` takes, optional
+            Token vectors of queries, for an index that holds sparse vectors or text besides. Give either this or
+            `queries`.
         samples : int
-            Queries to use at most, at least 2.
+            Queries to use at most, at least 2. Each is answered by exact search, which takes long by token vectors.
         seed : int
             Of the random choice of queries, at least 0.
         show_progress : bool, optional
@@ -211,8 +313,9 @@ class Index:
 
         Returns
         -------
-        list of OperatingPoint
-            For each k, each target. Where nothing that reaches a target saves 5 % of the time, exact search is kept.
+        list of OperatingPoint or of EffortPoint
+            For each k, each target; an `EffortPoint` for search by token vectors. Where nothing that reaches a target
+            saves 5 % of the time, exact search is kept.
 
         Raises
         ------
@@ -221,7 +324,7 @@ class Index:
         InvalidInput
             An argument is malformed, or there are fewer than two queries or documents.
         SchemaMismatch
-            The index holds no sparse vectors or text, or another kind of terms.
+            The index holds no vectors or text of this kind, or another kind of terms.
 
         Examples
         --------
@@ -230,25 +333,50 @@ class Index:
         >>> point.k, point.target_recall
         (10, 0.9)
         >>> hits = index.search(sparse={1: 1.0, 7: 2.0}, target_recall=0.9)
+
+        By token vectors:
+
+        >>> import numpy as np
+        >>> vectors = np.random.default_rng(0).standard_normal((50, 4, 8))
+        >>> index = weft.build("tokens.weft", multivector=vectors)
+        >>> [point] = index.tune(0.9, queries=vectors[:20, :2])
+        >>> hits = index.search(multivector=vectors[0], target_recall=0.9)
         """
         from weft.tune import tune
+        from weft.tune_late import tune_late
 
+        if queries is not None and multivector is not None:
+            raise InvalidInput("pass queries= or multivector=, and not both")
+        if multivector is not None or (self.schema.sparse is None and self.schema.multivector is not None):
+            queries = queries if multivector is None else multivector
+            return tune_late(
+                self, target_recall, k=k, queries=queries, samples=samples, seed=seed, show_progress=show_progress
+            )
         return tune(self, target_recall, k=k, queries=queries, samples=samples, seed=seed, show_progress=show_progress)
 
-    def explain(self, id: int | str, *, sparse: Any = None, text: str | None = None) -> list[Contribution]:
-        """Return what each term that a query and a document share adds to the score.
+    @overload
+    def explain(self, id: int | str, *, sparse: Any = None, text: str | None = None) -> list[Contribution]: ...
+
+    @overload
+    def explain(self, id: int | str, *, multivector: Any) -> list[TokenMatch]: ...
+
+    def explain(
+        self, id: int | str, *, sparse: Any = None, text: str | None = None, multivector: Any = None
+    ) -> list[Contribution] | list[TokenMatch]:
+        """Return what each term that a query and a document share adds to the score, or each row of a query.
 
         Parameters
         ----------
         id : str or int
             The document.
-        sparse, text
+        sparse, text, multivector
             One query, in any form that `search` takes.
 
         Returns
         -------
-        list of Contribution
-            Largest contribution first; they add up to the score, up to float rounding.
+        list of Contribution or of TokenMatch
+            Largest contribution first; or, for `multivector`, the token that each row matches best, by the codes, in
+            the order of rows. They add up to the score, up to float rounding.
 
         Raises
         ------
@@ -265,7 +393,12 @@ class Index:
         """
         core = self._core
         document = inputs.key("id", id)
-        _one_of(sparse, text)
+        _some_query(sparse, text, multivector)
+        if multivector is not None:
+            if sparse is not None or text is not None:
+                raise InvalidInput("explain takes one query: pass sparse=, text= or multivector=")
+            flat, offsets, _ = tokens.queries(multivector, self._dim)
+            return [TokenMatch(*each) for each in core.explain_late(document, (flat, offsets))]
         if text is not None:
             found = core.explain_text(document, inputs.text("text", text))
         else:
@@ -287,7 +420,8 @@ class Index:
         -------
         dict
             ``id``; ``attributes`` by name, None where there is no value; and, unless the index holds attributes
-            alone, ``sparse``: the weight of each term, as rounded for storage.
+            alone, ``sparse``: the weight of each term, and ``multivector``: a float32 array of shape (n, dim), both as
+            rounded for storage.
 
         Raises
         ------
@@ -370,6 +504,11 @@ class Index:
         self._native = None
 
     @property
+    def _dim(self) -> int | None:
+        """Dimensions of token vectors; the core says that there are none."""
+        return None if self._schema.multivector is None else self._schema.multivector.dim
+
+    @property
     def _core(self) -> _native.Index:
         if self._native is None:
             raise Error(f"the index {self._path} is closed; open it again with weft.open")
@@ -443,6 +582,16 @@ def verify(path: str | PathLike[str]) -> dict[str, Any]:
     return _native.verify(inputs.path(path))
 
 
-def _one_of(sparse: object, text: object) -> None:
-    if (sparse is None) == (text is None):
-        raise InvalidInput("a query is needed: pass sparse= or text=, and not both")
+def _some_query(sparse: object, text: object, multivector: object) -> None:
+    if sparse is not None and text is not None:
+        raise InvalidInput("pass sparse= or text=, and not both")
+    if sparse is None and text is None and multivector is None:
+        raise InvalidInput("a query is needed: pass sparse=, text= or multivector=")
+
+
+def _hits(answer: "Answer", single: bool) -> Hits:
+    """Return the hits, without the batch axis for a single query."""
+    if not single:
+        return Hits(*answer)
+    ids, scores, counts, exact, bound = answer
+    return Hits(ids[0], scores[0], counts[0, ...], exact[0, ...], bound[0, ...])

@@ -87,13 +87,52 @@ class Bm25:
 
 
 @dataclass(frozen=True)
+class MultiVector:
+    """Token vectors computed elsewhere, by a ColBERT-like encoder: several for each document, scored by MaxSim.
+
+    A codec is one name, or two joined by ``+``: all candidates are scored by the first code and the best of them by the
+    second, which also refines what `Index.get` returns.
+
+    ========================  =====================  ========================================================
+    name                      bytes a token, 128 d   what a token is stored as, beside its centroid
+    ========================  =====================  ========================================================
+    ``pq16``, ``pq32``, ...   20, 36                 the residual in 16, 32, ... parts of 8 bits each
+    ``scalar1`` ... 4         20, 36, 52, 68         the residual with 1 to 4 bits a dimension
+    ``f16``                   258                    the vector itself, as 16-bit floats
+    ``pq16+f16``              276                    ``pq16`` for candidates, the vector itself for the best
+    ========================  =====================  ========================================================
+
+    Parameters
+    ----------
+    dim : int
+        Dimensions of a vector: a multiple of 8, at most 1,024.
+    codec : str
+        At equal size ``scalar`` codes keep the order of documents about as well as ``pq`` codes and are faster to make.
+    centroids : int, optional
+        How many centroids there are. More make better candidates and codes, and a slower build. Default: the power of two
+        at or below 16 times the square root of the number of tokens that the codebook is learned from.
+
+    Examples
+    --------
+    >>> weft.MultiVector(dim=128, codec="scalar2")
+    MultiVector(dim=128, codec='scalar2', centroids=None)
+    """
+
+    dim: int
+    codec: str = "scalar2"
+    centroids: int | None = None
+
+
+@dataclass(frozen=True)
 class Schema:
-    """The shape of an index: its representation, its attributes and the kind of its ids.
+    """The shape of an index: its representations, its attributes and the kind of its ids.
 
     Parameters
     ----------
     sparse : Sparse or Bm25, optional
-        How documents are matched: by given term weights or by text.
+        How documents are matched by terms: by given weights or by text.
+    multivector : MultiVector, optional
+        How token vectors are stored.
     attributes : mapping of str to {"keyword", "int64", "float64"}
         Values kept with each document for ``where=`` and `Index.get`.
     ids : {"str", "int"}
@@ -109,6 +148,7 @@ class Schema:
     sparse: Sparse | Bm25 | None = None
     attributes: Mapping[str, AttributeKind] = field(default_factory=dict)
     ids: Kind = "str"
+    multivector: MultiVector | None = None
 
     def to_json(self) -> str:
         """Return the JSON form.
@@ -125,11 +165,18 @@ class Schema:
         Examples
         --------
         >>> weft.Schema(ids="int").to_json()
-        '{"ids": "int", "sparse": null, "attributes": {}}'
+        '{"ids": "int", "sparse": null, "multivector": null, "attributes": {}}'
         """
         if not isinstance(self.attributes, Mapping) or not all(isinstance(name, str) for name in self.attributes):
             raise InvalidInput(f"schema: attributes must map names to kinds; got {shown(self.attributes)}")
-        shape = {"ids": self.ids, "sparse": _sparse_shape(self.sparse), "attributes": dict(self.attributes)}
+        if not isinstance(self.multivector, MultiVector | None):
+            raise InvalidInput(f"schema: multivector must be weft.MultiVector or None, not {shown(self.multivector)}")
+        shape = {
+            "ids": self.ids,
+            "sparse": _sparse_shape(self.sparse),
+            "multivector": None if self.multivector is None else asdict(self.multivector),
+            "attributes": dict(self.attributes),
+        }
         try:
             return json.dumps(shape, allow_nan=False)
         except (TypeError, ValueError) as error:
@@ -161,7 +208,13 @@ class Schema:
         """
         try:
             shape = json.loads(text)
-            return cls(_sparse_from(shape["sparse"]), dict(shape["attributes"]), shape["ids"])
+            multivector = shape.get("multivector")
+            return cls(
+                _sparse_from(shape["sparse"]),
+                dict(shape["attributes"]),
+                shape["ids"],
+                None if multivector is None else MultiVector(**multivector),
+            )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InvalidInput(f"schema: not the JSON form of a schema: {error!r}") from error
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -68,15 +68,27 @@ class _Knobs(NamedTuple):
     gamma: int
 
 
-_EXACT = _Knobs(1.0, 1.0, 0)
+class Effort(NamedTuple):
+    """How much a search by token vectors looks at."""
+
+    probes: int
+    candidates: int
 
 
-class _Trial(NamedTuple):
+K = TypeVar("K", _Knobs, Effort)
+"""Knobs: arguments of `Index.search` by name."""
+
+
+class Trial(NamedTuple, Generic[K]):
     """Knobs with their mean recall and median seconds."""
 
-    knobs: _Knobs
+    knobs: K
     recall: float
     seconds: float
+
+
+_EXACT = _Knobs(1.0, 1.0, 0)
+_Trial: TypeAlias = Trial[_Knobs]
 
 
 def tune(
@@ -98,10 +110,7 @@ def tune(
     >>> [point.target_recall for point in tune(index, [0.9, 0.99])]
     [0.9, 0.99]
     """
-    targets = [recall("target_recall", each) for each in _several("target_recall", target_recall)]
-    depths = [inputs.integer("k", each, low=1) for each in _several("k", k)]
-    most = inputs.integer("samples", samples, low=2)
-    generator = np.random.default_rng(inputs.integer("seed", seed, low=0))
+    targets, depths, most, generator = arguments(target_recall, k, samples, seed)
     if index.schema.sparse is None:
         raise SchemaMismatch("this index has no sparse vectors to tune the search of")
     with Writer(index.path) as writer:
@@ -114,6 +123,16 @@ def tune(
         writer.commit()
     index.refresh()
     return points
+
+
+def arguments(
+    target_recall: object, k: object, samples: object, seed: object
+) -> tuple[list[float], list[int], int, np.random.Generator]:
+    """Return the targets, each k, how many queries to use at most, and what chooses them."""
+    targets = [recall("target_recall", each) for each in _several("target_recall", target_recall)]
+    depths = [inputs.integer("k", each, low=1) for each in _several("k", k)]
+    most = inputs.integer("samples", samples, low=2)
+    return targets, depths, most, np.random.default_rng(inputs.integer("seed", seed, low=0))
 
 
 def _several(name: str, value: object) -> list[Any]:
@@ -135,9 +154,14 @@ def _sample(index: "Index", queries: Any, most: int, generator: np.random.Genera
         native = rows(queries, index.schema.terms)[0]
         index.search(sparse=native, k=1)  # refuses rows that are not sound
         given = [{"sparse": each} for each in _single_rows(native)]
-    if len(given) < 2:
-        raise InvalidInput(f"queries: tune needs at least 2, not {len(given)}")
-    return [given[position] for position in generator.permutation(len(given))[:most]]
+    return shuffled(given, most, generator)
+
+
+def shuffled(queries: list[dict[str, Any]], most: int, generator: np.random.Generator) -> list[dict[str, Any]]:
+    """Return at most so many of the queries in random order."""
+    if len(queries) < 2:
+        raise InvalidInput(f"queries: tune needs at least 2, not {len(queries)}")
+    return [queries[position] for position in generator.permutation(len(queries))[:most]]
 
 
 def _pseudo_queries(index: "Index", most: int, generator: np.random.Generator) -> list[dict[str, Any]]:
@@ -157,15 +181,58 @@ def _single_rows(native: "Rows") -> "Iterator[Rows]":
         yield np.array([0, end - start]), terms[start:end], weights[start:end]
 
 
-class _Bench:
+class Bench(Generic[K]):
     """Queries with their exact answers, half to choose knobs by and half to judge the choice."""
 
-    def __init__(self, index: "Index", queries: list[dict[str, Any]], k: int) -> None:
+    def __init__(self, index: "Index", queries: list[dict[str, Any]], k: int, exact: Iterable[Hits]) -> None:
         self.k = k
         self._index = index
         self._queries = queries
         self._half = (len(queries) + 1) // 2
-        self._least = [_least(self._search(query, _EXACT)) for query in queries]
+        self._least = [_least(hits, k) for hits in exact]
+
+    def trial(self, knobs: K, passes: int = 1) -> Trial[K]:
+        """Search with every query of the first half."""
+        measured = [self._measure(position, knobs) for _ in range(passes) for position in range(self._half)]
+        found, seconds = zip(*measured, strict=True)
+        return Trial(knobs, float(np.mean(found)), float(np.median(seconds)))
+
+    def held_out_recall(self, knobs: K) -> float:
+        """Return the mean recall over the second half."""
+        positions = range(self._half, len(self._queries))
+        return float(np.mean([self._measure(position, knobs)[0] for position in positions]))
+
+    def _measure(self, position: int, knobs: K) -> tuple[float, float]:
+        """Return the recall of one query, and its seconds."""
+        query = {**self._queries[position], **knobs._asdict()}
+        start = time.perf_counter()
+        hits = self._index.search(**query, k=self.k, num_threads=1)
+        seconds = time.perf_counter() - start
+        least, count = self._least[position]
+        return (np.count_nonzero(hits.scores >= least) / count if count else 1.0), seconds
+
+
+def _least(exact: Hits, k: int) -> tuple[float, int]:
+    """Return the score that a hit must reach to be one of the exact k, and how many there are.
+
+    Documents that tie with the last hit count as found; hits have their full scores whatever the knobs.
+    """
+    count = min(int(exact.counts.sum()), k)
+    return (float(exact.scores[..., count - 1].item()) if count else 0.0), count
+
+
+def fastest(bench: Bench[K], trials: Iterable[Trial[K]], target: float, exact: Trial[K], passes: int) -> Trial[K]:
+    """Return the fastest that reaches the target, measured anew in so many passes; `exact` where none saves enough."""
+    reaching = sorted((trial for trial in trials if trial.recall >= target), key=lambda trial: trial.seconds)
+    finalists = dict.fromkeys(trial.knobs for trial in reaching[:FINALISTS])
+    measured = [bench.trial(knobs, passes) for knobs in finalists if knobs != exact.knobs]
+    best = min(measured, key=lambda trial: trial.seconds, default=exact)
+    return best if best.seconds <= WORTH * exact.seconds else exact
+
+
+class _Bench(Bench[_Knobs]):
+    def __init__(self, index: "Index", queries: list[dict[str, Any]], k: int) -> None:
+        super().__init__(index, queries, k, (index.search(**query, k=k, num_threads=1) for query in queries))
 
     @property
     def gammas(self) -> list[int]:
@@ -174,49 +241,12 @@ class _Bench:
         superblocks = len(self._index) // (sparse.block_size * SUPERBLOCK) if sparse else 0
         return [0, *(2**power for power in reversed(range(superblocks.bit_length())))]
 
-    def trial(self, knobs: _Knobs, passes: int = 1) -> _Trial:
-        """Search with every query of the first half."""
-        measured = [self._measure(position, knobs) for _ in range(passes) for position in range(self._half)]
-        found, seconds = zip(*measured, strict=True)
-        return _Trial(knobs, float(np.mean(found)), float(np.median(seconds)))
-
-    def held_out_recall(self, knobs: _Knobs) -> float:
-        """Return the mean recall over the second half."""
-        positions = range(self._half, len(self._queries))
-        return float(np.mean([self._measure(position, knobs)[0] for position in positions]))
-
-    def _measure(self, position: int, knobs: _Knobs) -> tuple[float, float]:
-        """Return the recall of one query, and its seconds."""
-        start = time.perf_counter()
-        hits = self._search(self._queries[position], knobs)
-        seconds = time.perf_counter() - start
-        least, count = self._least[position]
-        return (np.count_nonzero(hits.scores >= least) / count if count else 1.0), seconds
-
-    def _search(self, query: dict[str, Any], knobs: _Knobs) -> Hits:
-        return self._index.search(
-            **query, k=self.k, num_threads=1, alpha=knobs.alpha, beta=knobs.beta, gamma=knobs.gamma
-        )
-
-
-def _least(exact: Hits) -> tuple[float, int]:
-    """Return the score that a hit must reach to be one of the exact answer, and how many there are.
-
-    Documents that tie with the last hit count as found; hits have their full scores whatever the knobs.
-    """
-    count = int(exact.counts.sum())
-    return (float(exact.scores[..., count - 1].item()) if count else 0.0), count
-
 
 def _points(bench: _Bench, targets: list[float], show_progress: bool | None) -> Iterator[OperatingPoint]:
     for target in targets:
-        trials = with_progress(_frontier(bench, target), None, show_progress, " trials")
-        reaching = sorted((trial for trial in trials if trial.recall >= target), key=lambda trial: trial.seconds)
-        candidates = dict.fromkeys([_EXACT, *(trial.knobs for trial in reaching[:FINALISTS])])
-        finalists = [bench.trial(knobs, PASSES) for knobs in candidates]
-        exact, best = finalists[0], min(finalists, key=lambda trial: trial.seconds)
-        if best.seconds > WORTH * exact.seconds:
-            best = exact
+        trials = list(with_progress(_frontier(bench, target), None, show_progress, " trials"))
+        exact = bench.trial(_EXACT, PASSES)
+        best = fastest(bench, trials, target, exact, PASSES)
         yield OperatingPoint(
             bench.k,
             target,

@@ -139,7 +139,13 @@ impl<'a> TokenRows<'a> {
         check_dimensions(self.dim, dim)?;
         check_offsets(self.offsets, self.values.len(), dim)?;
         match self.values.iter().position(|value| !value.is_finite()) {
-            Some(at) => Err(not_finite(self.offsets, at / dim, at % dim, "document")),
+            Some(at) => Err(not_finite(
+                self.offsets,
+                at / dim,
+                at % dim,
+                "document",
+                "65,504",
+            )),
             None => Ok(()),
         }
     }
@@ -171,11 +177,11 @@ pub fn check_offsets(offsets: &[i64], values: usize, dim: usize) -> Result<()> {
 }
 
 /// The error of a value that is not a finite number.
-pub fn not_finite(offsets: &[i64], token: usize, position: usize, what: &str) -> Error {
+pub fn not_finite(offsets: &[i64], token: usize, position: usize, what: &str, most: &str) -> Error {
     let row = offsets.partition_point(|start| *start <= token as i64) - 1;
     let token = token as i64 - offsets[row];
     Error::InvalidInput(format!(
-        "{what} {row}, token {token}: value {position} is not a finite number, or above 65,504, the most that 16 bits hold"
+        "{what} {row}, token {token}: value {position} is not a finite number of at most {most}"
     ))
 }
 

@@ -2,6 +2,7 @@
 //! tokens a score comes from.
 
 use std::cell::RefCell;
+use std::cmp::Ordering;
 use std::time::Instant;
 
 use rayon::prelude::*;
@@ -16,7 +17,7 @@ use super::snapshot::{Hit, Snapshot};
 use crate::error::{Error, Result};
 use crate::multivector::candidates::Candidate;
 use crate::multivector::search::{Effort, Part, Search, key, score_of};
-use crate::multivector::{Codebook, Query, Scorer, decode};
+use crate::multivector::{Codebook, Query, Scorer, decode, is_padding};
 use crate::pool;
 use crate::sparse::Request;
 use crate::storage::keys::{Key, Keys};
@@ -38,6 +39,8 @@ pub struct TokenMatch {
     pub score: f32,
 }
 
+/// Values of queries are below, so that no product overflows.
+const LARGEST: f32 = 1e36;
 /// More rows are not searched with.
 const MOST_ROWS: usize = 4096;
 
@@ -61,8 +64,18 @@ impl<'a> TokenQueries<'a> {
     fn check(&self, dim: usize) -> Result<()> {
         check_dimensions(self.dim, dim)?;
         check_offsets(self.offsets, self.values.len(), dim)?;
-        if let Some(at) = self.values.iter().position(|value| !value.is_finite()) {
-            return Err(not_finite(self.offsets, at / dim, at % dim, "query"));
+        if let Some(at) = self
+            .values
+            .iter()
+            .position(|value| value.abs().partial_cmp(&LARGEST) != Some(Ordering::Less))
+        {
+            return Err(not_finite(
+                self.offsets,
+                at / dim,
+                at % dim,
+                "query",
+                "1e36",
+            ));
         }
         let longest = self
             .offsets
@@ -405,7 +418,7 @@ fn queries_of_one(query: &TokenQueries<'_>) -> Result<()> {
 /// Matches know rows that are not zeros; this gives them the numbers that rows have in the query.
 fn number_rows(query: &TokenQueries<'_>, matches: Vec<(usize, f32)>) -> Vec<TokenMatch> {
     let rows = query.get(0).chunks_exact(query.dim).enumerate();
-    let rows = rows.filter(|(_, row)| row.iter().any(|value| *value != 0.0));
+    let rows = rows.filter(|(_, row)| !is_padding(row));
     let each = rows
         .zip(matches)
         .map(|((query_token, _), (document_token, score))| TokenMatch {

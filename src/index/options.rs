@@ -148,8 +148,8 @@ impl Snapshot {
     /// How much to look at: as `Late` says, or by `target_recall` as the operating points were measured, or by `k`.
     pub(super) fn effort(&self, options: &Options) -> Result<Effort> {
         let measured = match options.target_recall {
-            Some(target) => Some(self.measured_effort(options.k, target)?),
-            None => None,
+            Some(target) if !options.late.exact => Some(self.measured_effort(options.k, target)?),
+            _ => None,
         };
         let effort = measured.unwrap_or(Effort::for_hits(options.k));
         Ok(Effort {

@@ -25,6 +25,8 @@ struct Probes {
     next: f32,
 }
 
+/// How many times more cells are looked into when there were too few candidates.
+const WIDER: usize = 4;
 /// Centroids whose best is looked at before they are.
 const BLOCK: usize = 64;
 
@@ -88,7 +90,8 @@ thread_local! {
 }
 
 /// The best candidates of all parts, best first: of the `gathered` documents that their cells speak for most, the `kept`
-/// whose centroids are best. Every row looks into `probed` cells.
+/// whose centroids are best. Every row looks into `probed` cells, and into more where these hold too few documents that may
+/// be found.
 pub fn find(
     query: &Query,
     parts: &[Part<'_>],
@@ -97,12 +100,32 @@ pub fn find(
     kept: usize,
 ) -> Result<Vec<Candidate>> {
     SCRATCH.with_borrow_mut(|scratch| {
-        let probes = probes(query, probed);
+        let centroids = query.centroid_scores.len() / query.lanes().max(1);
+        let reachable = parts.iter().any(|part| part.segment.cells().is_some());
         let mut candidates = vec![];
-        for (number, part) in (0..).zip(parts) {
-            gather(query, &probes, part, number, scratch, &mut candidates)?;
+        let mut probed = probed;
+        loop {
+            let probes = probes(query, probed);
+            for (number, part) in (0..).zip(parts) {
+                gather(query, &probes, part, number, scratch, &mut candidates);
+            }
+            if candidates.len() >= kept || probed >= centroids || !reachable {
+                break;
+            }
+            candidates.clear();
+            probed = probed.saturating_mul(WIDER).min(centroids);
         }
         keep_best(&mut candidates, gathered);
+        for (number, part) in (0..)
+            .zip(parts)
+            .filter(|(_, part)| part.segment.cells().is_none())
+        {
+            candidates.extend(part.documents().map(|document| Candidate {
+                score: 0.0,
+                part: number,
+                document,
+            }));
+        }
         let scale = fill_table(query, &mut scratch.table);
         let mut best = vec![0; query.lanes()];
         for candidate in &mut candidates {
@@ -137,16 +160,9 @@ fn gather(
     number: u32,
     scratch: &mut Scratch,
     candidates: &mut Vec<Candidate>,
-) -> Result<()> {
+) {
     let Some(cells) = part.segment.cells() else {
-        let all = 0..part.segment.documents();
-        let eligible = all.filter(|document| part.is_eligible(*document));
-        candidates.extend(eligible.map(|document| Candidate {
-            score: f32::INFINITY,
-            part: number,
-            document,
-        }));
-        return Ok(());
+        return;
     };
     for window in 0..cells.windows() {
         let first = window * WINDOW;
@@ -184,7 +200,6 @@ fn gather(
             }
         }
     }
-    Ok(())
 }
 
 /// The scores of all centroids in bytes, from 0 for 0 and less to 255 for the highest; returns the score of 1.

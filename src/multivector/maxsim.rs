@@ -4,6 +4,7 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
 
+use super::query::add_up;
 use crate::error::Result;
 use crate::kernels::tokens::{self, FloatRows};
 use crate::pool;
@@ -93,9 +94,6 @@ impl<'a> Scorer<'a> {
             tokens::float_products(self.rows, values, products);
             tokens::raise_floats(&mut self.best, products);
         }
-        self.best[..self.count]
-            .iter()
-            .map(|best| f64::from(*best))
-            .sum::<f64>() as f32
+        add_up(self.best[..self.count].iter().map(|best| f64::from(*best)))
     }
 }

@@ -35,6 +35,6 @@ pub use codebook::{Codebook, rule};
 pub use codec::Codec;
 pub use decode::decode;
 pub use maxsim::{Vectors, maxsim};
-pub use query::Query;
+pub use query::{Query, is_padding};
 pub use reader::MultiVectorSegment;
 pub use score::Scorer;

@@ -1,7 +1,7 @@
 //! A query ready to be compared with tokens of one codebook: its rows in bytes, and their products with all
 //! centroids.
 
-use super::codebook::{Codebook, length};
+use super::codebook::Codebook;
 use super::quantize;
 use crate::kernels::tokens::{self, ByteRows, FloatRows};
 
@@ -24,10 +24,10 @@ pub struct Query {
 const BLOCK: usize = 64;
 
 impl Query {
-    /// `vectors` are rows of finite values. Rows of zeros are left out: their product with every token is 0.
+    /// `vectors` are rows of finite values. Rows that are padding are left out.
     pub fn new(codebook: &Codebook, vectors: &[f32], mut centroid_scores: Vec<f32>) -> Self {
         let dim = codebook.codec.dim;
-        let rows = vectors.chunks_exact(dim).filter(|row| length(row) > 0.0);
+        let rows = vectors.chunks_exact(dim).filter(|row| !is_padding(row));
         let rows: Vec<f32> = rows.flatten().copied().collect();
         let mut bytes = vec![];
         let rotated = codebook.rotation.apply(&rows);
@@ -70,8 +70,21 @@ impl Query {
             .iter()
             .zip(&self.steps)
             .map(|(best, step)| f64::from(best * step));
-        products.sum::<f64>() as f32
+        add_up(products)
     }
+}
+
+/// Values up to here count as 0.
+const TINY: f32 = 1e-30;
+
+/// Whether a row is of zeros: its product with every token is 0.
+pub fn is_padding(row: &[f32]) -> bool {
+    row.iter().all(|value| value.abs() <= TINY)
+}
+
+/// A sum in the order of the terms; never minus 0, which would rank behind 0.
+pub fn add_up(terms: impl Iterator<Item = f64>) -> f32 {
+    terms.fold(0.0, |sum, term| sum + term) as f32
 }
 
 fn score_centroids(codebook: &Codebook, rows: &ByteRows, scores: &mut Vec<f32>) {

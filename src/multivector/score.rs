@@ -9,7 +9,7 @@ use half::slice::HalfFloatSliceExt;
 
 use super::codebook::Codebook;
 use super::codec::Codec;
-use super::query::Query;
+use super::query::{Query, add_up};
 use super::reader::{MultiVectorSegment, number_at};
 use crate::error::Result;
 use crate::kernels::tokens;
@@ -75,10 +75,11 @@ impl<'a> Scorer<'a> {
         }
         let by_halves = stage >= self.codebook.levels.len();
         Ok(Some(match by_halves {
-            true => self.best[..self.query.rows]
-                .iter()
-                .map(|best| f64::from(*best))
-                .sum::<f64>() as f32,
+            true => add_up(
+                self.best[..self.query.rows]
+                    .iter()
+                    .map(|best| f64::from(*best)),
+            ),
             false => self.query.total(&self.best),
         }))
     }
@@ -134,6 +135,9 @@ impl<'a> Scorer<'a> {
         document: u32,
     ) -> Result<Vec<(usize, f32)>> {
         let tokens = segment.tokens(document)?;
+        if tokens.is_empty() || self.query.rows == 0 {
+            return Ok(vec![]);
+        }
         let last = self.codebook.codec.stages() - 1;
         let mut matches = vec![(0, f32::NEG_INFINITY); self.query.rows];
         for (number, token) in tokens.enumerate() {

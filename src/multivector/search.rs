@@ -29,8 +29,11 @@ impl Part<'_> {
             .is_none_or(|eligible| eligible.contains(document as usize))
     }
 
-    fn documents(&self) -> impl Iterator<Item = u32> + '_ {
-        (0..self.segment.documents()).filter(|document| self.is_eligible(*document))
+    pub fn documents(&self) -> Box<dyn Iterator<Item = u32> + '_> {
+        match self.eligible {
+            Some(eligible) => Box::new(eligible.ones().map(|document| document as u32)),
+            None => Box::new(0..self.segment.documents()),
+        }
     }
 }
 
@@ -60,6 +63,8 @@ pub fn finalists(k: usize) -> usize {
 
 /// Documents gathered by their cells for each that is scored.
 const GATHERED: usize = 4;
+/// So many tokens are scored in about the time that candidates are found in.
+const FEW_TOKENS: usize = 1 << 14;
 /// Documents between two looks at the clock.
 const STRIDE: usize = 16;
 
@@ -74,13 +79,27 @@ pub struct Search<'a> {
 impl Search<'_> {
     /// Offers the best documents to `top`; true when no other can be better.
     pub fn approximate(&self, effort: Effort, top: &mut TopK) -> Result<bool> {
-        let documents: usize = self.parts.iter().map(|part| part.documents().count()).sum();
-        if documents <= effort.candidates {
+        if self.is_small(effort)? {
             return self.exact(top);
         }
         let candidates = self.candidates(effort)?;
         self.refine(candidates, top)?;
         Ok(false)
+    }
+
+    /// Whether looking at every document takes no longer than choosing among them.
+    fn is_small(&self, effort: Effort) -> Result<bool> {
+        let (mut documents, mut tokens) = (0, 0);
+        for part in self.parts {
+            for document in part.documents() {
+                documents += 1;
+                tokens += part.segment.tokens(document)?.len();
+                if documents > effort.candidates && tokens > FEW_TOKENS {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
     }
 
     pub fn candidates(&self, effort: Effort) -> Result<Vec<Candidate>> {

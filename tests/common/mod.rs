@@ -5,12 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use half::f16;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use weft::index::{
-    AttributeKind, Batch, Document, Filter, Options, Schema, Snapshot, SparseRows, SparseSchema,
-    Value, Values, Writer,
+    Answer, AttributeKind, Batch, Document, Filter, Late, MultiVectorSchema, Options, Schema,
+    Snapshot, SparseRows, SparseSchema, TokenQueries, TokenRows, Value, Values, Writer,
 };
 use weft::pool::Interrupt;
 use weft::sparse::{Plan, QuantizedQuery, Scale};
@@ -28,6 +29,7 @@ const MAX_WEIGHT: f32 = 4.0;
 const TERMS: i64 = 61;
 /// Most documents have it.
 const COMMON_TERM: i64 = 60;
+const DIM: usize = 8;
 const FILTER: &str = "lang = 'en' and year >= 2005";
 
 pub fn schema() -> Schema {
@@ -45,6 +47,11 @@ pub fn schema() -> Schema {
             block_size: 8,
             reorder: true,
         }),
+        multivector: Some(MultiVectorSchema {
+            dim: DIM,
+            codec: "scalar2+f16".into(),
+            centroids: Some(3),
+        }),
         attributes: attributes
             .map(|(name, kind)| (name.to_owned(), kind))
             .into(),
@@ -59,6 +66,8 @@ pub struct Doc {
     pub lang: Option<&'static str>,
     pub size: Option<f64>,
     pub year: Option<i64>,
+    /// Up to three token vectors, of eighths, which 16 bits hold exactly.
+    pub vectors: Vec<f32>,
 }
 
 impl Doc {
@@ -77,6 +86,9 @@ impl Doc {
             lang: attribute(5).then(|| ["de", "en", "fr"][(number % 3) as usize]),
             size: attribute(7).then_some(number as f64 / 8.0),
             year: attribute(4).then_some(2000 + number % 10),
+            vectors: (0..number % 4 * DIM as i64)
+                .map(|i| ((number * 13 + version * 5 + i * i) % 17 - 8) as f32 / 8.0)
+                .collect(),
         }
     }
 }
@@ -208,6 +220,12 @@ pub fn add(writer: &mut Writer, docs: &[Doc]) -> Result<()> {
     let langs = docs.iter().map(|doc| doc.lang.map(str::to_owned)).collect();
     let years = docs.iter().map(|doc| doc.year).collect();
     let sizes = docs.iter().map(|doc| doc.size).collect();
+    let vectors = docs.iter().flat_map(|doc| &doc.vectors);
+    let vectors: Vec<f16> = vectors.map(|value| f16::from_f32(*value)).collect();
+    let mut offsets = vec![0];
+    for doc in docs {
+        offsets.push(offsets[offsets.len() - 1] + (doc.vectors.len() / DIM) as i64);
+    }
     writer.add(&Batch {
         ids: Keys::Str(&ids),
         sparse: Some(SparseRows {
@@ -216,6 +234,11 @@ pub fn add(writer: &mut Writer, docs: &[Doc]) -> Result<()> {
             weights: &weights,
         }),
         text: None,
+        multivector: Some(TokenRows {
+            dim: DIM,
+            offsets: &offsets,
+            values: &vectors,
+        }),
         attributes: vec![
             ("lang".into(), Values::Keyword(langs)),
             ("year".into(), Values::Int64(years)),
@@ -231,6 +254,7 @@ pub struct Answers {
     /// As JSON.
     documents: Vec<String>,
     pub hits: Hits,
+    late_hits: Hits,
     document_frequencies: Vec<u64>,
 }
 
@@ -245,6 +269,12 @@ const QUERIES: [Query; 3] = [
         (COMMON_TERM, 3.0),
     ],
     &[(TERMS + 1, 1.0)],
+];
+/// Two rows, and one of zeros between them.
+const LATE_QUERY: [f32; 3 * DIM] = [
+    0.5, -1.0, 0.25, 0.0, 1.0, 0.75, -0.5, 0.125, //
+    0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, //
+    -0.25, 0.5, 1.0, -1.0, 0.0, 0.5, 0.25, -0.75,
 ];
 const SUBSET: [&str; 4] = ["doc-3", "doc-60", "doc-11", "nobody"];
 
@@ -268,9 +298,9 @@ impl Model {
     }
 
     pub fn answers(&self) -> Answers {
+        let english = |doc: &Doc| doc.lang == Some("en") && doc.year >= Some(2005);
+        let chosen = |doc: &Doc| SUBSET.contains(&doc.id.as_str());
         let hits = QUERIES.iter().flat_map(|query| {
-            let english = |doc: &Doc| doc.lang == Some("en") && doc.year >= Some(2005);
-            let chosen = |doc: &Doc| SUBSET.contains(&doc.id.as_str());
             [
                 self.search(query, 5, |_| true),
                 self.search(query, 1000, |_| true),
@@ -288,6 +318,12 @@ impl Model {
             ids: self.docs.iter().map(|doc| doc.id.clone()).collect(),
             documents: self.docs.iter().map(describe_expected).collect(),
             hits: hits.collect(),
+            late_hits: vec![
+                self.search_late(5, |_| true),
+                self.search_late(1000, |_| true),
+                self.search_late(10, english),
+                self.search_late(10, chosen),
+            ],
             document_frequencies: (0..TERMS).map(|term| has(term) as u64).collect(),
         }
     }
@@ -316,6 +352,31 @@ impl Model {
     }
 }
 
+impl Model {
+    /// The definition of a search by token vectors.
+    fn search_late(&self, k: usize, wanted: impl Fn(&Doc) -> bool) -> Vec<(String, f32)> {
+        let product =
+            |row: &[f32], token: &[f32]| -> f32 { row.iter().zip(token).map(|(r, t)| r * t).sum() };
+        let score = |doc: &Doc| -> f32 {
+            let best = |row: &[f32]| {
+                doc.vectors
+                    .chunks(DIM)
+                    .map(|token| product(row, token))
+                    .fold(f32::MIN, f32::max)
+            };
+            LATE_QUERY.chunks(DIM).map(best).sum()
+        };
+        let docs = self
+            .docs
+            .iter()
+            .filter(|doc| !doc.vectors.is_empty() && wanted(doc));
+        let mut scored: Vec<_> = docs.map(|doc| (doc.id.clone(), score(doc))).collect();
+        scored.sort_by(|a, b| b.1.total_cmp(&a.1));
+        scored.truncate(k);
+        scored
+    }
+}
+
 fn describe_expected(doc: &Doc) -> String {
     let scale = Scale::new(MAX_WEIGHT);
     let stored =
@@ -327,6 +388,7 @@ fn describe_expected(doc: &Doc) -> String {
             ("year", doc.year.map(Value::Int64)),
         ],
         sparse: Some(doc.terms.iter().map(stored).collect()),
+        multivector: Some(doc.vectors.clone()),
     })
 }
 
@@ -346,6 +408,7 @@ pub fn describe(document: &Document<'_>) -> String {
     json!({
         "attributes": document.attributes.iter().map(attribute).collect::<Vec<_>>(),
         "sparse": sparse.collect::<Vec<_>>(),
+        "multivector": document.multivector,
     })
     .to_string()
 }
@@ -361,6 +424,7 @@ pub fn answers(snapshot: &Snapshot) -> Result<Answers> {
         ids: keys.iter().map(text_of).collect(),
         documents: documents.collect::<Result<_>>()?,
         hits: hits(snapshot, None)?,
+        late_hits: late_hits(snapshot)?,
         document_frequencies: (0..TERMS).map(frequency).collect::<Result<_>>()?,
     })
 }
@@ -404,6 +468,36 @@ fn search(snapshot: &Snapshot, query: Query, options: &Options) -> Result<Hits> 
         terms: Keys::Int(&terms),
         weights: &weights,
     })?;
+    in_each_way(snapshot, options, |filter, options| {
+        snapshot.search(&queries, filter, options)
+    })
+}
+
+/// Exact hits by token vectors, for each way to restrict the query.
+pub fn late_hits(snapshot: &Snapshot) -> Result<Hits> {
+    let rows = (LATE_QUERY.len() / DIM) as i64;
+    let query = TokenQueries {
+        dim: DIM,
+        offsets: &[0, rows],
+        values: &LATE_QUERY,
+    };
+    let exactly = Options {
+        late: Late {
+            exact: true,
+            ..Late::default()
+        },
+        ..Options::default()
+    };
+    in_each_way(snapshot, &exactly, |filter, options| {
+        snapshot.search_late(None, &query, filter, options)
+    })
+}
+
+fn in_each_way(
+    snapshot: &Snapshot,
+    options: &Options,
+    search: impl Fn(&Filter<'_>, &Options) -> Result<Vec<Answer>>,
+) -> Result<Hits> {
     let all = Filter::default();
     let english = Filter {
         expression: Some(FILTER),
@@ -414,16 +508,16 @@ fn search(snapshot: &Snapshot, query: Query, options: &Options) -> Result<Hits> 
         ..Filter::default()
     };
     let ways = [(5, &all), (1000, &all), (10, &english), (10, &chosen)];
-    let search = |(k, filter): (usize, &Filter<'_>)| {
+    let hits = |(k, filter): (usize, &Filter<'_>)| {
         let options = Options {
             k,
             ..options.clone()
         };
-        let answers = snapshot.search(&queries, filter, &options)?;
+        let answers = search(filter, &options)?;
         let name = |hit: &weft::index::Hit| Ok((text_of(&snapshot.id(*hit)?), hit.score));
         answers[0].hits.iter().map(name).collect()
     };
-    ways.into_iter().map(search).collect()
+    ways.into_iter().map(hits).collect()
 }
 
 /// What every generation of a history must answer; none exists as number 0.

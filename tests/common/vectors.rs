@@ -70,6 +70,7 @@ pub fn schema(block_size: u32, reorder: bool) -> Schema {
             block_size,
             reorder,
         }),
+        multivector: None,
         attributes: [("part".to_owned(), AttributeKind::Int64)].into(),
     }
 }
@@ -107,6 +108,7 @@ pub fn add(writer: &mut Writer, ids: &[i64], rows: &[Row]) {
         ids: Keys::Int(ids),
         sparse: Some(columns.rows()),
         text: None,
+        multivector: None,
         attributes: vec![("part".into(), Values::Int64(parts))],
     };
     writer.add(&batch).unwrap();

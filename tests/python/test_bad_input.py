@@ -333,7 +333,7 @@ def test_another_representation_or_kind(held: Held, call: Callable[[Held], objec
 
 @pytest.mark.parametrize("arguments", [{}, {"sparse": {1: 1.0}, "text": "red"}])
 def test_a_query_is_needed(held: Held, arguments: Any) -> None:
-    refused(lambda: held.index.search(**arguments), bad(None, "sparse= or text="))
+    refused(lambda: held.index.search(**arguments), bad(None, "sparse=, text= or multivector="))
     refused(lambda: held.index.explain(1, **arguments), bad(None, "sparse= or text="))
 
 

@@ -10,17 +10,18 @@ use weft::multivector::{self, Vectors};
 use crate::arrays::HeldTokens;
 use crate::error::{IntoPy, invalid};
 
-/// Exact, candidates, probes, source of candidates, fusion: weights of sparse and token vectors, none for ranks.
+/// Exact, candidates, probes, source of candidates, kind of fusion, weights of sparse and token vectors.
 pub type LateChoices = (
     bool,
     Option<usize>,
     Option<usize>,
     Option<PyBackedStr>,
-    Option<Option<(f32, f32)>>,
+    Option<PyBackedStr>,
+    Option<(f32, f32)>,
 );
 
 pub fn choices(py: Python<'_>, choices: &LateChoices) -> PyResult<Late> {
-    let &(exact, candidates, probes, ref source, ref fuse) = choices;
+    let &(exact, candidates, probes, ref source, ref fuse, weights) = choices;
     let source = match source.as_deref() {
         None => None,
         Some("sparse") => Some(Source::Sparse),
@@ -28,13 +29,14 @@ pub fn choices(py: Python<'_>, choices: &LateChoices) -> PyResult<Late> {
         Some("both") => Some(Source::Both),
         Some(other) => return Err(invalid(py, format!("source {other:?} is unknown"))),
     };
-    let fuse = fuse.map(|weights| match weights {
-        None => Fuse::Rrf,
-        Some((sparse, multivector)) => Fuse::Weights {
+    let fuse = match (fuse.as_deref(), weights) {
+        (None, _) => None,
+        (Some("weights"), Some((sparse, multivector))) => Some(Fuse::Weights {
             sparse,
             multivector,
-        },
-    });
+        }),
+        (Some(_), _) => Some(Fuse::Rrf),
+    };
     Ok(Late {
         exact,
         candidates,
