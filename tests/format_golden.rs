@@ -14,11 +14,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use common::{LARGE, PLANS, Step, docs, ids, run};
+use half::f16;
 use serde::{Deserialize, Serialize};
 use weft::Result;
 use weft::index::{
-    AttributeKind, Batch, Filter, OperatingPoint, Options, Schema, Snapshot, SparseRows,
-    SparseSchema, Values, Writer,
+    AttributeKind, Batch, EffortPoint, Filter, Late, MultiVectorSchema, OperatingPoint, Options,
+    Schema, Snapshot, SparseRows, SparseSchema, TokenQueries, TokenRows, Values, Writer,
 };
 use weft::pool::Interrupt;
 use weft::storage::keys::{KeyKind, Keys};
@@ -45,12 +46,20 @@ struct TextAnswers {
 /// What the index of many blocks must answer: ids and scores, for each query.
 type BlockAnswers = Vec<Vec<(String, f32)>>;
 
+/// What the index of token vectors must answer: vectors as they are decoded, and exact hits.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct TokenAnswers {
+    documents: Vec<(String, Option<Vec<f32>>)>,
+    hits: Vec<Vec<(String, f32)>>,
+}
+
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Recorded {
-    generations: [u64; 3],
+    generations: [u64; 4],
     vectors: common::Answers,
     texts: TextAnswers,
     blocks: BlockAnswers,
+    tokens: TokenAnswers,
 }
 
 fn golden() -> PathBuf {
@@ -152,6 +161,79 @@ fn write_blocks(vfs: Arc<dyn Vfs>) -> Result<()> {
     writer.commit().map(drop)
 }
 
+const DIM: usize = 16;
+
+/// Two levels of codes of both kinds, documents with and without tokens, cells, an operating point.
+fn write_tokens(vfs: Arc<dyn Vfs>) -> Result<()> {
+    let schema = Schema {
+        ids: KeyKind::Int,
+        sparse: None,
+        multivector: Some(MultiVectorSchema {
+            dim: DIM,
+            codec: "pq4+scalar3".into(),
+            centroids: Some(6),
+        }),
+        attributes: [].into(),
+    };
+    let mut writer = Writer::open(vfs, Some(schema), LARGE, Interrupt::never())?;
+    let ids: Vec<i64> = (0..40).collect();
+    let (mut offsets, mut values) = (vec![0], vec![]);
+    for id in &ids {
+        let value = |i: i64| f16::from_f32(((id * 29 + i * i * 7) % 97 - 48) as f32 / 48.0);
+        values.extend((0..id % 6 * DIM as i64).map(value));
+        offsets.push((values.len() / DIM) as i64);
+    }
+    writer.add(&Batch {
+        ids: Keys::Int(&ids),
+        sparse: None,
+        text: None,
+        multivector: Some(TokenRows {
+            dim: DIM,
+            offsets: &offsets,
+            values: &values,
+        }),
+        attributes: vec![],
+    })?;
+    writer.set_effort_points(vec![EffortPoint {
+        k: 10,
+        recall: 0.5,
+        probes: 2,
+        candidates: 7,
+    }])?;
+    writer.commit().map(drop)
+}
+
+fn token_answers(snapshot: &Snapshot) -> Result<TokenAnswers> {
+    let describe = |id| {
+        let id = id?;
+        Ok((common::text_of(&id), snapshot.get(id)?.multivector))
+    };
+    let values: Vec<f32> = (0..5 * DIM as i64)
+        .map(|i| (i * 31 % 23 - 11) as f32 / 9.0)
+        .collect();
+    let queries = TokenQueries {
+        dim: DIM,
+        offsets: &[0, 1, 5],
+        values: &values,
+    };
+    let options = Options {
+        late: Late {
+            exact: true,
+            ..Late::default()
+        },
+        ..Options::default()
+    };
+    let found = snapshot.search_late(None, &queries, &Filter::default(), &options)?;
+    let name = |hit: &weft::index::Hit| Ok((common::text_of(&snapshot.id(*hit)?), hit.score));
+    let hits = found
+        .iter()
+        .map(|answer| answer.hits.iter().map(name).collect());
+    Ok(TokenAnswers {
+        documents: snapshot.ids().map(describe).collect::<Result<_>>()?,
+        hits: hits.collect::<Result<_>>()?,
+    })
+}
+
 /// The same in every plan.
 fn block_answers(snapshot: &Snapshot) -> Result<BlockAnswers> {
     let queries = snapshot.vector_queries(&SparseRows {
@@ -200,14 +282,15 @@ fn text_answers(snapshot: &Snapshot) -> Result<TextAnswers> {
     })
 }
 
-fn answers([vectors, texts, blocks]: [&dyn Vfs; 3]) -> Result<Recorded> {
-    let [vectors, texts, blocks] = [vectors, texts, blocks].map(Snapshot::open);
-    let (vectors, texts, blocks) = (vectors?, texts?, blocks?);
+fn answers(places: [&dyn Vfs; 4]) -> Result<Recorded> {
+    let [vectors, texts, blocks, tokens] = places.map(Snapshot::open);
+    let (vectors, texts, blocks, tokens) = (vectors?, texts?, blocks?, tokens?);
     Ok(Recorded {
-        generations: [&vectors, &texts, &blocks].map(Snapshot::generation),
+        generations: [&vectors, &texts, &blocks, &tokens].map(Snapshot::generation),
         vectors: common::answers(&vectors)?,
         texts: text_answers(&texts)?,
         blocks: block_answers(&blocks)?,
+        tokens: token_answers(&tokens)?,
     })
 }
 
@@ -227,16 +310,19 @@ fn copy(directory: &str) -> Arc<dyn Vfs> {
     Arc::new(vfs)
 }
 
-const PLACES: [&str; 3] = ["vectors", "texts", "blocks"];
+const PLACES: [&str; 4] = ["vectors", "texts", "blocks", "tokens"];
 
 #[test]
 fn version_1_opens_verifies_and_answers_as_recorded() {
     let places = PLACES.map(|name| OsVfs::new(golden().join(name)));
-    for (place, files) in places.iter().zip([6, 3, 3]) {
+    for (place, files) in places.iter().zip([9, 3, 3, 4]) {
         assert!(verify(place).unwrap().files >= files);
     }
-    let [vectors, texts, blocks] = &places;
-    assert_eq!(answers([vectors, texts, blocks]).unwrap(), recorded());
+    let [vectors, texts, blocks, tokens] = &places;
+    assert_eq!(
+        answers([vectors, texts, blocks, tokens]).unwrap(),
+        recorded()
+    );
 }
 
 #[test]
@@ -253,20 +339,23 @@ fn version_1_has_an_order_of_documents_and_runs_of_every_form() {
 #[test]
 fn version_1_can_be_written_on() {
     let copies = PLACES.map(copy);
-    for (vfs, schema) in copies.iter().zip([Some(common::schema()), None, None]) {
+    for (vfs, schema) in copies
+        .iter()
+        .zip([Some(common::schema()), None, None, None])
+    {
         let mut writer = Writer::open(vfs.clone(), schema, LARGE, Interrupt::never()).unwrap();
         writer.merge(1).unwrap();
         drop(writer);
         verify(&**vfs).unwrap();
         common::check_files(&**vfs);
     }
-    let [vectors, texts, blocks] = &copies;
-    let found = answers([&**vectors, &**texts, &**blocks]).unwrap();
+    let [vectors, texts, blocks, tokens] = &copies;
+    let found = answers([&**vectors, &**texts, &**blocks, &**tokens]).unwrap();
     let expected = recorded();
     assert_eq!(found.vectors, expected.vectors);
     assert_eq!(
-        (found.texts, found.blocks),
-        (expected.texts, expected.blocks)
+        (found.texts, found.blocks, found.tokens),
+        (expected.texts, expected.blocks, expected.tokens)
     );
 }
 
@@ -279,11 +368,12 @@ fn write_golden() {
         "a golden index is never changed"
     );
     fs::create_dir_all(golden()).unwrap();
-    let [vectors, texts, blocks] = places.map(OsVfs::new).map(Arc::new);
+    let [vectors, texts, blocks, tokens] = places.map(OsVfs::new).map(Arc::new);
     write_vectors(vectors.clone()).unwrap();
     write_texts(texts.clone()).unwrap();
     write_blocks(blocks.clone()).unwrap();
-    let answers = answers([&*vectors, &*texts, &*blocks]).unwrap();
+    write_tokens(tokens.clone()).unwrap();
+    let answers = answers([&*vectors, &*texts, &*blocks, &*tokens]).unwrap();
     let json = serde_json::to_string_pretty(&answers).unwrap();
     fs::write(golden().join("answers.json"), json + "\n").unwrap();
 }

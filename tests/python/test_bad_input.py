@@ -333,8 +333,8 @@ def test_another_representation_or_kind(held: Held, call: Callable[[Held], objec
 
 @pytest.mark.parametrize("arguments", [{}, {"sparse": {1: 1.0}, "text": "red"}])
 def test_a_query_is_needed(held: Held, arguments: Any) -> None:
-    refused(lambda: held.index.search(**arguments), bad(None, "sparse=, text= or multivector="))
-    refused(lambda: held.index.explain(1, **arguments), bad(None, "sparse= or text="))
+    refused(lambda: held.index.search(**arguments), bad(None, "pass sparse="))
+    refused(lambda: held.index.explain(1, **arguments), bad(None, "pass sparse="))
 
 
 WRONG_COUNTS = [-1, BIG, 2**70, 1.0, 1.5, NAN, "1", None, True, [1], np.float64(1), np.array([1, 2])]

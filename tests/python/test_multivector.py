@@ -104,15 +104,12 @@ def test_a_query_of_zeros_finds_nothing(path: Path, codec: str, query: Tokens) -
     assert found(index.rerank(multivector=query, ids=[0, 1])) == []
 
 
-@pytest.mark.parametrize("value", [1e-30, 1e-22, 1e30, 3e38])
-def test_rows_of_any_length(path: Path, value: float) -> None:
-    index = weft.build(path, multivector=collection(30, 16), schema=schema(16, "pq4"))
+@pytest.mark.parametrize("value", [1e-38, 1e-30, 1e-22, 1e30, 9e35])
+@pytest.mark.parametrize("codec", ["pq4", "f16"])
+def test_rows_of_any_length(path: Path, value: float, codec: str) -> None:
+    index = weft.build(path, multivector=collection(30, 16), schema=schema(16, codec))
     rows = np.vstack([question(2, 16), np.full((1, 16), value, np.float32), question(1, 16, seed=2)])
-    with np.errstate(over="ignore"):
-        hits = index.search(multivector=rows, k=30, exact=True)
-    assert not np.isnan(hits.scores).any()
-    if value <= 1e30:
-        assert found(hits) == expected(index, rows, 30)
+    assert found(index.search(multivector=rows, k=30, exact=True)) == expected(index, rows, 30)
 
 
 def test_equal_scores_rank_by_insertion(fresh: Any) -> None:
@@ -205,20 +202,13 @@ def test_enough_candidates_make_a_search_exact(lived: weft.Index) -> None:
             assert hits.exact
 
 
-def test_the_same_for_any_number_of_threads(lived: weft.Index) -> None:
+def test_the_same_for_any_number_of_threads_and_opened_again(lived: weft.Index) -> None:
     queries = [question(rows, 16, seed=rows) for rows in (3, 1, 33, 0, 8)]
     for options in ({"exact": True}, {"candidates": 20, "probes": 2}, {}):
         answers = [lived.search(multivector=queries, num_threads=threads, **options) for threads in (0, 1, 2, 8)]
         assert all(answer.to_list() == answers[0].to_list() for answer in answers)
         for query, hits in zip(queries, answers[0], strict=True):
-            assert found(lived.search(multivector=query, **options)) == found(hits)
-
-
-def test_the_same_after_it_is_opened_again(lived: weft.Index) -> None:
-    query = question(9, 16)
-    again = weft.open(lived.path)
-    for options in ({"exact": True}, {"candidates": 20}, {}):
-        assert found(again.search(multivector=query, **options)) == found(lived.search(multivector=query, **options))
+            assert found(weft.open(lived.path).search(multivector=query, **options)) == found(hits)
 
 
 # Approximate search.
@@ -228,7 +218,7 @@ def test_the_same_after_it_is_opened_again(lived: weft.Index) -> None:
 def large(request: pytest.FixtureRequest, fresh: Any) -> weft.Index:
     """Return an index of two segments too large for looking at all their tokens."""
     path, documents = fresh(), collection(5000, 16, seed=9)
-    with weft.Writer(path, schema(16, request.param, centroids=64)) as writer:
+    with weft.Writer(path, schema(16, request.param, centroids=512)) as writer:
         writer.add(range(2500), multivector=documents[:2500])
         writer.commit()
         writer.add(range(2500, 5000), multivector=documents[2500:])
@@ -240,7 +230,7 @@ def large(request: pytest.FixtureRequest, fresh: Any) -> weft.Index:
 def test_approximate_hits_have_their_scores(large: weft.Index) -> None:
     shared, proven = 0, 0
     for seed in range(10):
-        query = large.get(20 * seed + 1)["multivector"][:3]
+        query = large.get(22 * seed + 1)["multivector"][:3]
         query = query if len(query) else question(3, 16, seed)
         best = expected(large, query, 5000)
         scores = dict(best)
@@ -251,8 +241,9 @@ def test_approximate_hits_have_their_scores(large: weft.Index) -> None:
             missed = scores.keys() - {each for each, _ in found(hits)}
             assert hits.bound >= max(scores[each] for each in missed)
             proven += bool(hits.exact)
-        shared += len({hit.id for hit in large.search(multivector=query)} & {each for each, _ in best[:10]})
-    assert shared >= 90
+        hits = large.search(multivector=query, candidates=1000, probes=64)
+        shared += len({hit.id for hit in hits} & {each for each, _ in best[:10]})
+    assert shared >= 95
     assert proven < 10
 
 
@@ -360,14 +351,12 @@ def test_numbers_are_packed_as_they_are_unpacked(bits: int) -> None:
 
 
 def test_cells_list_the_documents_of_each_centroid(path: Path) -> None:
-    documents = collection(300, 16)
-    weft.build(path, multivector=documents, schema=schema(16, "pq4", centroids=32))
+    weft.build(path, multivector=collection(300, 16), schema=schema(16, "pq4", centroids=32))
     _, _, [segment] = token_oracle.read(path)
     assert segment.coded is not None
     starts = np.frombuffer(segment.file["cell_starts"], "<u4").tolist()
     listed = np.frombuffer(segment.file["cell_documents"], "<u2").tolist()
-    assert len(starts) == 33
-    assert starts[-1] == len(listed)
+    assert (len(starts), starts[-1]) == (33, len(listed))
     numbers = segment.of_documents(segment.coded.centroids)
     for cell in range(32):
         having = [document for document, cells in enumerate(numbers) if cell in cells]
@@ -377,8 +366,8 @@ def test_cells_list_the_documents_of_each_centroid(path: Path) -> None:
 def test_a_file_of_few_tokens_has_no_cells(path: Path) -> None:
     weft.build(path, multivector=collection(20, 16), schema=schema(16, "pq4", centroids=1000))
     _, codebook, [segment] = token_oracle.read(path)
-    assert codebook is not None
     assert segment.file["cell_starts"] == segment.file["cell_documents"] == b""
+    assert codebook is not None
     assert len(codebook.steps) <= segment.starts[-1]
 
 
@@ -462,12 +451,10 @@ def test_a_writer_with_little_memory(path: Path) -> None:
 
 
 def test_rollback_forgets_tokens_and_codebook(path: Path) -> None:
-    writer = weft.Writer(path, schema(16, "pq4"))
-    writer.add([1], multivector=[question(3, 16)])
-    writer.rollback()
-    writer.add([2], multivector=[question(2, 16, seed=1)])
-    writer.commit()
-    writer.close()
+    with weft.Writer(path, schema(16, "pq4")) as writer:
+        writer.add([1], multivector=[question(3, 16)])
+        writer.rollback()
+        writer.add([2], multivector=[question(2, 16, seed=1)])
     index = weft.open(path)
     assert index.ids().tolist() == [2]
     assert found(index.search(multivector=question(3, 16), exact=True)) == expected(index, question(3, 16), 10)
@@ -500,7 +487,7 @@ def test_wrong_documents_change_nothing(path: Path, documents: Any, words: str) 
     assert len(weft.open(path)) == 2
 
 
-WRONG_QUERIES: list[Any] = [np.full((1, 16), each) for each in (NAN, INF, 1e39)]
+WRONG_QUERIES: list[Any] = [np.full((1, 16), each) for each in (NAN, INF, 3e38, 1e39)]
 WRONG_QUERIES += [np.ones((2, 8)), np.ones(16), np.ones((2, 16), int), np.ones((4097, 16)), "text", 5, [1.0, 2.0]]
 
 
@@ -537,21 +524,8 @@ def test_large_options_are_fine(path: Path) -> None:
     assert len(index.search(multivector=query, probes=huge)) == 10
 
 
-WRONG_CODECS = [
-    "",
-    "pq",
-    "PQ4",
-    "pq3",
-    "pq0",
-    "scalar5",
-    "scalar0",
-    "f16+pq4",
-    "f16+f16",
-    "pq4+pq4+f16",
-    "pq4+",
-    4,
-    None,
-]
+WRONG_CODECS: list[Any] = ["pq", "PQ4", "pq3", "pq0", "pq4+", "+pq4", "pq4+pq4+f16", "", 4, None]
+WRONG_CODECS += ["scalar5", "scalar0", "f16+pq4", "f16+f16"]
 WRONG = [(dim, "pq4", None) for dim in (0, 4, 12, -8, 2048, 2**63, 16.0, "16", None)]
 WRONG += [(16, codec, None) for codec in WRONG_CODECS]
 WRONG += [(16, "pq4", centroids) for centroids in (0, -1, 2**21, 1.5, "8")]
@@ -565,12 +539,12 @@ def test_wrong_schemas_are_refused(path: Path, dim: Any, codec: Any, centroids: 
 
 
 def test_a_schema_is_kept(path: Path) -> None:
-    shape = schema(16, "pq4+scalar2", centroids=7, attributes={"year": "int64"})
-    weft.Writer(path, shape).close()
-    weft.build(path.parent / "kept", multivector=[ROWS], schema=schema(16, "pq4", centroids=7))
-    assert weft.open(path.parent / "kept").schema == schema(16, "pq4", centroids=7)
-    with pytest.raises(weft.SchemaMismatch):
-        weft.Writer(path.parent / "kept", schema(16, "pq8", centroids=7))
+    weft.Writer(path, schema(16, "pq4+scalar2", centroids=7)).close()
+    index = weft.build(path, multivector=[ROWS], schema=schema(16, "pq4+scalar2", centroids=7))
+    assert index.schema == weft.open(path).schema == schema(16, "pq4+scalar2", centroids=7)
+    for other in (schema(16, "pq4", centroids=7), schema(16, "pq4+scalar2"), schema(8, "pq4+scalar2", centroids=7)):
+        with pytest.raises(weft.SchemaMismatch):
+            weft.Writer(path, other)
 
 
 def test_an_index_without_token_vectors_says_so(animals: weft.Index) -> None:
@@ -687,8 +661,8 @@ def test_batches_of_both_have_one_query_of_each(both: weft.Index) -> None:
 
 
 def test_statistics(lived: weft.Index) -> None:
-    known = lived.stats()["multivector"]
     tokens = sum(len(lived.get(each)["multivector"]) for each in lived.ids())
+    known = lived.stats()["multivector"]
     assert known["tokens"] >= tokens
     assert known["centroids"] == 32
     assert known["bytes_per_token"] > 0
@@ -698,48 +672,3 @@ def test_statistics(lived: weft.Index) -> None:
         writer.merge()
     lived.refresh()
     assert lived.stats()["multivector"]["tokens"] == tokens
-
-
-# Exact scores without an index.
-
-
-@given(DOCUMENTS, st.sampled_from([*DIMS, 5, 1]), QUERIES, st.integers(0, 99), st.sampled_from(["f2", "f4"]))
-def test_maxsim_equals_the_definition(
-    kinds: list[str], dim: int, query: tuple[int, set[int]], seed: int, dtype: str
-) -> None:
-    documents, rows = peculiar([*kinds, "usual"], dim, seed), padded(query, dim, seed)
-    held = [tokens.astype(dtype) for tokens in documents]
-    scores = weft.maxsim(rows, held)
-    assert (scores.dtype, scores.shape) == (np.float32, (len(held),))
-    if rows.any():
-        assert (scores == token_oracle.maxsim(rows, documents)).all()
-    flat, offsets = np.concatenate(held), np.cumsum([0, *map(len, held)])
-    for threads in (0, 1, 2, 8):
-        assert (weft.maxsim(rows, (flat, offsets), num_threads=threads) == scores).all()
-    batch = weft.maxsim([rows, rows], held)
-    assert (batch == scores).all()
-    assert batch.shape == (2, len(held))
-
-
-def test_maxsim_of_float32_does_not_round() -> None:
-    documents = [question(3, 16, seed=seed) + np.float32(1e-5) for seed in range(9)]
-    query = question(4, 16)
-    exact = token_oracle.maxsim(query, documents)
-    flat, offsets = np.concatenate(documents), np.cumsum([0, *map(len, documents)])
-    assert (weft.maxsim(query, (flat, offsets)) == exact).all()
-    assert (weft.maxsim(query, documents) == exact).all()
-
-
-def test_maxsim_equals_numpy() -> None:
-    documents = [tokens for tokens in collection(50, 128) if len(tokens)]
-    query = question(32, 128)
-    exact = [(query.astype(np.float64) @ tokens.T.astype(np.float64)).max(1).sum() for tokens in documents]
-    assert weft.maxsim(query, documents) == pytest.approx(exact, rel=1e-5)
-
-
-@pytest.mark.parametrize("bad", [np.full((1, 16), NAN), np.ones((1, 8)), np.ones((2, 16), int), "text", None])
-def test_maxsim_refuses_what_search_refuses(bad: Any) -> None:
-    with pytest.raises(weft.InvalidInput):
-        weft.maxsim(ROWS, [bad])
-    with pytest.raises(weft.InvalidInput):
-        weft.maxsim(bad, [ROWS])

@@ -58,14 +58,6 @@ def chains(tokens: Floats, rows: Floats) -> Floats:
     return products
 
 
-def lengths(vectors: Array) -> Floats:
-    """Return the length of each vector, squares added in order."""
-    squares = np.zeros(len(vectors), np.float32)
-    for column in vectors.astype(np.float32).T:
-        squares = squares + column * column
-    return np.sqrt(squares)
-
-
 def pack(numbers: Array, bits: int) -> npt.NDArray[np.uint8]:
     """Return the codes of numbers of shape (n, dim)."""
     parts = numbers.reshape(len(numbers), 8, -1).astype(np.uint8)
@@ -292,22 +284,22 @@ def scores(folder: Path, query: Array) -> Floats:
         elif segment.halves is not None:
             found.append(maxsim(query, segment.of_documents(segment.halves)))
         else:
-            products, steps = codebook.products(segment.coded, not_zero(query))
+            products, steps = codebook.products(segment.coded, not_padding(query))
             found.append(best_sums(segment.of_documents(products), steps))
     return np.concatenate(found)
 
 
 def maxsim(query: Array, documents: Sequence[Array]) -> Floats:
     """Return the score of each document, tokens by rows in 32 bits; -inf for one that is never found."""
-    rows = not_zero(query)
+    rows = not_padding(query)
     products = [chains(np.asarray(tokens, np.float32).reshape(-1, query.shape[1]), rows) for tokens in documents]
     return best_sums(products, np.ones(len(rows), np.float32))
 
 
-def not_zero(query: Array) -> Floats:
-    """Return the rows of a query that have a length."""
+def not_padding(query: Array) -> Floats:
+    """Return the rows of a query that are not padding."""
     rows = query.astype(np.float32)
-    return rows[lengths(rows) > 0]
+    return rows[(np.abs(rows) > np.float32(1e-30)).any(1)]
 
 
 def best_sums(documents: Sequence[Floats], steps: Floats) -> Floats:
