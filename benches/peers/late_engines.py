@@ -101,9 +101,8 @@ class Weft(Engine):
         *({"target_recall": target} for target in targets),
         *(
             {"probes": probes, "candidates": candidates}
-            for probes, candidates in ((1, 16), (2, 32), (4, 64), (4, 128), (8, 256), (16, 512), (32, 1024), (64, 2048))
+            for probes, candidates in ((2, 32), (4, 64), (4, 128), (8, 256), (16, 512))
         ),
-        {"exact": True},
     ]
 
     def build(self, documents: Tokens) -> None:

@@ -91,7 +91,7 @@ impl Cells {
     pub fn open(file: &SectionFile, centroids: usize, documents: u32) -> Result<Option<Self>> {
         let starts: Array<u32> = file.array("cell_starts")?;
         let windows = (documents as usize).div_ceil(WINDOW);
-        if starts.len() != 0 && starts.len() != windows * (centroids + 1) {
+        if !starts.is_empty() && starts.len() != windows * (centroids + 1) {
             return Err(file.corrupt("cell_starts: not one for each centroid"));
         }
         let cells = Self {

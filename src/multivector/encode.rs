@@ -40,29 +40,37 @@ impl Errors {
 /// Tokens that are encoded together.
 const CHUNK: usize = 1024;
 
+/// Chunks whose codes wait to be joined.
+const WAITING: usize = 64;
+
 /// Encodes vectors that lie one after the other.
 pub fn encode(codebook: &Codebook, vectors: &[f16], interrupt: &Interrupt) -> Result<Encoded> {
-    let chunks = vectors
-        .par_chunks(CHUNK * codebook.codec.dim)
-        .map(|vectors| {
-            interrupt.check()?;
-            let mut values = vec![0.0; vectors.len()];
-            vectors.convert_to_f32_slice(&mut values);
-            let mut encoder = Encoder::new(codebook);
-            encoder.encode_rotated(&codebook.rotation.apply(&values));
-            let mut encoded = encoder.encoded;
-            if codebook.codec.halves {
-                encoded.columns.push(bytemuck::cast_slice(vectors).to_vec());
-            }
-            Ok(encoded)
-        });
-    let parts: Vec<Encoded> = pool::run(0, || chunks.collect::<Result<_>>())??;
-    let mut whole = Encoded::new(codebook);
-    for (column, width) in whole.columns.iter_mut().zip(codebook.widths()) {
-        column.reserve(vectors.len() / codebook.codec.dim * width);
+    let chunk = CHUNK * codebook.codec.dim;
+    let mut encoded = Encoded::new(codebook);
+    for (column, width) in encoded.columns.iter_mut().zip(codebook.widths()) {
+        column.reserve_exact(vectors.len() / codebook.codec.dim * width);
     }
-    parts.into_iter().for_each(|part| whole.append(part));
-    Ok(whole)
+    for vectors in vectors.chunks(WAITING * chunk) {
+        interrupt.check()?;
+        let parts = vectors
+            .par_chunks(chunk)
+            .map(|vectors| encode_chunk(codebook, vectors));
+        let parts: Vec<Encoded> = pool::run(0, || parts.collect())?;
+        parts.into_iter().for_each(|part| encoded.append(part));
+    }
+    Ok(encoded)
+}
+
+fn encode_chunk(codebook: &Codebook, vectors: &[f16]) -> Encoded {
+    let mut values = vec![0.0; vectors.len()];
+    vectors.convert_to_f32_slice(&mut values);
+    let mut encoder = Encoder::new(codebook);
+    encoder.encode_rotated(&codebook.rotation.apply(&values));
+    let mut encoded = encoder.encoded;
+    if codebook.codec.halves {
+        encoded.columns.push(bytemuck::cast_slice(vectors).to_vec());
+    }
+    encoded
 }
 
 impl Encoded {

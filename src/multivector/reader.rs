@@ -24,7 +24,7 @@ impl MultiVectorSegment {
         let tokens = starts.last().copied().unwrap_or(0) as usize;
         let mut columns = vec![];
         for column in codec.columns(centroids) {
-            let bytes = tokens.checked_mul(column.width).unwrap_or(usize::MAX);
+            let bytes = tokens.saturating_mul(column.width);
             columns.push((column.width, file.array_of(&column.name, bytes)?));
         }
         Ok(Self {

@@ -203,7 +203,16 @@ impl Files {
     }
 
     pub fn edit_sections(&mut self, kind: &str, edit: impl FnOnce(&mut Vec<(String, Vec<u8>)>)) {
-        let name = self.name("segment-", kind);
+        self.edit_sections_of("segment-", kind, edit);
+    }
+
+    pub fn edit_sections_of(
+        &mut self,
+        start: &str,
+        kind: &str,
+        edit: impl FnOnce(&mut Vec<(String, Vec<u8>)>),
+    ) {
+        let name = self.name(start, kind);
         let bytes = &self.0[&name];
         let mut sections = sections(bytes);
         edit(&mut sections);

@@ -9,6 +9,7 @@ mod forge;
 mod hostile;
 mod lists;
 mod sparse_file;
+mod tokens;
 mod values;
 
 use std::collections::BTreeMap;
@@ -47,7 +48,14 @@ fn golden() -> SimVfs {
     let handle: Arc<dyn Vfs> = Arc::new(vfs.clone());
     run(&handle, &steps, |_| ()).unwrap();
     let files = Files::of(&vfs);
-    for kind in ["manifest-", ".ids", ".sparse", ".attributes", ".deleted-"] {
+    for kind in [
+        "manifest-",
+        ".ids",
+        ".sparse",
+        ".attributes",
+        ".multivector",
+        ".deleted-",
+    ] {
         assert!(
             files.0.keys().any(|name| name.contains(kind)),
             "no {kind} file"
