@@ -1,15 +1,17 @@
-"""Late interaction: one call from sparse to MaxSim, exact search, MaxSim without an index, and building in bounded memory.
+"""Late interaction: one call from sparse to MaxSim, exact search, MaxSim without an index, bounded memory.
 
     python benches/late.py VECTORS            # searches, on one thread
     python benches/late.py VECTORS --peer     # with maxsim-cpu, if it is installed
     python benches/late.py VECTORS --build 4 --memory-limit 256MiB      # builds the collection four times over
 
-VECTORS is what `benches/peers/README.md` describes: token vectors, and `sparse_*.npz` for the first call. Run `--build` for
-several sizes to see memory stay; each is a process of its own.
+VECTORS is what `benches/peers/README.md` describes: token vectors, and `sparse_*.npz` for the first call. Run `--build`
+for several sizes to see memory stay; each is a process of its own. The memory is anonymous, without mapped files.
 """
 
 import argparse
+import itertools
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,11 +24,23 @@ import weft
 Array = np.ndarray[Any, Any]
 
 
-def peak_mb(start_again: bool = False) -> float:
-    if start_again:
-        Path("/proc/self/clear_refs").write_text("5")
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
+class Memory(threading.Thread):
+    """Watches the anonymous memory of this process."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.start_mb = self.peak_mb = self.now_mb()
+        self.start()
+
+    @staticmethod
+    def now_mb() -> float:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("RssAnon")).split()[1]) / 1024
+
+    def run(self) -> None:
+        while True:
+            self.peak_mb = max(self.peak_mb, self.now_mb())
+            time.sleep(0.01)
 
 
 def rows(path: Path) -> tuple[Array, Array, Array]:
@@ -89,7 +103,7 @@ def plain(flat: Array, offsets: Array, queries: list[Array], peer: bool) -> None
     if peer:
         import maxsim_cpu
 
-        documents = [single[start:end] for start, end in zip(offsets[:-1], offsets[1:], strict=True)]
+        documents = [single[start:end] for start, end in itertools.pairwise(offsets)]
         score = maxsim_cpu.maxsim_scores_variable
         times["maxsim-cpu, 32-bit"] = median_ms([lambda q=q: score(q, documents) for q in queries])  # type: ignore[misc]
     for name, ms in times.items():
@@ -99,7 +113,7 @@ def plain(flat: Array, offsets: Array, queries: list[Array], peer: bool) -> None
 def build(vectors: Path, codec: str, times: int, limit: str) -> None:
     flat = np.load(vectors / "doc_tokens.npy", mmap_mode="r")
     offsets = np.load(vectors / "doc_offsets.npy")
-    start_mb = peak_mb(start_again=True)
+    memory = Memory()
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         schema = weft.Schema(ids="int", multivector=weft.MultiVector(flat.shape[1], codec))
@@ -111,12 +125,11 @@ def build(vectors: Path, codec: str, times: int, limit: str) -> None:
                     writer.add(ids, multivector=(np.array(flat[part[0] : part[-1]]), part - part[0]))
         seconds = time.perf_counter() - start
         stats = weft.open(f"{folder}/tokens").stats()
-    tokens = times * len(flat)
-    anonymous = peak_mb() - start_mb
+    tokens, late = times * len(flat), stats["multivector"]
     print(
         f"{codec}, {tokens:,} tokens, limit {limit}: {seconds:.1f} s, {tokens / seconds:,.0f} tokens a second, "
-        f"{stats['multivector']['centroids']:,} centroids, {stats['multivector']['bytes_per_token']:.1f} bytes a token, "
-        f"{stats['segments']} segments, peak {peak_mb():.0f} MB resident, {anonymous:.0f} above the start"
+        f"{late['centroids']:,} centroids, {late['bytes_per_token']:.1f} bytes a token, "
+        f"{stats['segments']} segments, peak {memory.peak_mb:.0f} MB, {memory.peak_mb - memory.start_mb:.0f} more"
     )
 
 

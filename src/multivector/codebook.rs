@@ -35,7 +35,7 @@ pub struct Level {
 const VECTORS_PER_CENTROID: usize = 64;
 const ITERATIONS: usize = 5;
 /// Vectors that the codecs of residuals learn from.
-const RESIDUALS: usize = 1 << 16;
+const RESIDUALS: usize = 1 << 15;
 /// With fewer vectors than this for each there would be more centroids than there is to tell apart.
 const LEAST_PER_CENTROID: usize = 4;
 const MOST_CENTROIDS: usize = 1 << 20;

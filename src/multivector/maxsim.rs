@@ -1,7 +1,6 @@
 //! MaxSim of vectors as they are: a query against every document, in 32-bit floats.
 
 use half::f16;
-use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
 
 use super::query::add_up;
@@ -87,7 +86,7 @@ impl<'a> Scorer<'a> {
                 Vectors::Single(all) => &all[some],
                 Vectors::Half(all) => {
                     let values = &mut self.values[..some.len()];
-                    all[some].convert_to_f32_slice(values);
+                    tokens::widen(&all[some], values);
                     values
                 }
             };

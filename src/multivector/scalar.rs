@@ -6,6 +6,8 @@ use super::residual::Residual;
 use crate::kernels::tokens;
 
 const ITERATIONS: usize = 40;
+/// Values that levels are learned from.
+const VALUES: usize = 1 << 20;
 
 pub struct Scalar {
     dim: usize,
@@ -18,7 +20,7 @@ pub struct Scalar {
 
 impl Scalar {
     pub fn train(sample: &[f32], dim: usize, bits: usize) -> Self {
-        let mut values = sample.to_vec();
+        let mut values = sample[..sample.len().min(VALUES)].to_vec();
         values.sort_unstable_by(f32::total_cmp);
         let levels = lloyd_max(&values, 1 << bits);
         Self::of_levels(&levels, dim, bits)

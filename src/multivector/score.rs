@@ -5,7 +5,6 @@
 use std::ops::Range;
 
 use half::f16;
-use half::slice::HalfFloatSliceExt;
 
 use super::codebook::Codebook;
 use super::codec::Codec;
@@ -231,7 +230,7 @@ impl<'a> Scorer<'a> {
         let bytes = segment.column(self.codebook.codec.halves_column(), tokens.clone())?;
         let halves = &mut self.halves[..values];
         bytemuck::cast_slice_mut(halves).copy_from_slice(bytes);
-        halves.convert_to_f32_slice(&mut self.floats[..values]);
+        tokens::widen(halves, &mut self.floats[..values]);
         let products = bytemuck::cast_slice_mut(&mut self.products[..tokens.len() * rows.lanes()]);
         tokens::float_products(rows, &self.floats[..values], products);
         tokens::raise_floats(&mut self.best, products);

@@ -3,6 +3,8 @@
 
 use std::arch::x86_64::*;
 
+use half::f16;
+
 use super::{ByteRows, FloatRows, GROUP, LANES, Number, scalar};
 
 /// Compiles a definition of `scalar` for this instruction set.
@@ -214,6 +216,33 @@ fn bits_of(code: &[u8], at: usize, shift: usize, bits: usize) -> __m128i {
     let bytes = unsafe { _mm_loadu_si128(code.as_ptr().cast()) };
     let shifted = _mm_srl_epi16(bytes, _mm_cvtsi32_si128(shift as i32));
     _mm_and_si128(shifted, _mm_set1_epi8((1 << bits) - 1))
+}
+
+/// `widen` on a processor that `dispatch` has found to have what it needs.
+pub fn widen(halves: &[f16], floats: &mut [f32]) {
+    // SAFETY: `dispatch::level` returns `Avx2` only where the processor has it.
+    unsafe { vector_widen(halves, floats) }
+}
+
+#[target_feature(enable = "avx2,f16c")]
+fn vector_widen(halves: &[f16], floats: &mut [f32]) {
+    let full = halves.len().min(floats.len()) / FLOATS * FLOATS;
+    let (some, rest) = floats.split_at_mut(full);
+    let each = halves
+        .as_chunks::<FLOATS>()
+        .0
+        .iter()
+        .zip(some.as_chunks_mut::<FLOATS>().0);
+    for (halves, floats) in each {
+        // SAFETY: both have a full register.
+        unsafe {
+            _mm256_storeu_ps(
+                floats.as_mut_ptr(),
+                _mm256_cvtph_ps(_mm_loadu_si128(halves.as_ptr().cast())),
+            )
+        };
+    }
+    scalar::widen(&halves[full..], rest);
 }
 
 /// Lanes of a register of floats.

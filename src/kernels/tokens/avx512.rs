@@ -3,6 +3,8 @@
 
 use std::arch::x86_64::*;
 
+use half::f16;
+
 pub use super::avx2::{expand, to_bytes};
 use super::{ByteRows, FloatRows, GROUP, LANES, Number, scalar};
 
@@ -154,6 +156,33 @@ fn some_products<const TILES: usize, const TOKENS: usize>(
             };
         }
     }
+}
+
+/// `widen` on a processor that `dispatch` has found to have what it needs.
+pub fn widen(halves: &[f16], floats: &mut [f32]) {
+    // SAFETY: `dispatch::level` returns `Avx512` only where the processor has it.
+    unsafe { vector_widen(halves, floats) }
+}
+
+#[target_feature(enable = "avx512f")]
+fn vector_widen(halves: &[f16], floats: &mut [f32]) {
+    let full = halves.len().min(floats.len()) / FLOATS * FLOATS;
+    let (some, rest) = floats.split_at_mut(full);
+    let each = halves
+        .as_chunks::<FLOATS>()
+        .0
+        .iter()
+        .zip(some.as_chunks_mut::<FLOATS>().0);
+    for (halves, floats) in each {
+        // SAFETY: both have a full register.
+        unsafe {
+            _mm512_storeu_ps(
+                floats.as_mut_ptr(),
+                _mm512_cvtph_ps(_mm256_loadu_si256(halves.as_ptr().cast())),
+            )
+        };
+    }
+    scalar::widen(&halves[full..], rest);
 }
 
 /// Lanes of a register of floats.

@@ -10,6 +10,8 @@ mod scalar;
 #[cfg(test)]
 mod tests;
 
+use half::f16;
+
 use super::dispatch::{Level, level};
 
 /// Rows of a tile.
@@ -173,6 +175,11 @@ compiled! {
     /// For each vector, the number of the nearest of 256 codewords, the first where several are: `codebook` is
     /// `[value][codeword]`, `halves` half the squared length of each codeword.
     nearest(vectors: &[f32], codebook: &[f32], halves: &[f32; 256], found: &mut [u8])
+}
+
+compiled! {
+    /// Each half as a float; there are as many of both.
+    widen(halves: &[f16], floats: &mut [f32])
 }
 
 /// Where an eighth of the numbers of a vector has some of its bits: a code has as many eighths as a number has bits.

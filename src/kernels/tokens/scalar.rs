@@ -1,6 +1,8 @@
 //! The definition of every kernel. Most are written so that a compiler vectorises them, and the other files
 //! compile these bodies for their instruction set.
 
+use half::f16;
+
 use super::{BIAS, ByteRows, FloatRows, GROUP, LANES, Number, places};
 
 pub fn products(rows: &ByteRows, tokens: &[u8], products: &mut [i32]) {
@@ -236,6 +238,12 @@ pub fn expand(codes: &[u8], bits: usize, table: &[u8; 16], tokens: &mut [u8], di
                 *value = table[usize::from(number.fold(0, |number, bits| number | bits))];
             }
         }
+    }
+}
+
+pub fn widen(halves: &[f16], floats: &mut [f32]) {
+    for (half, float) in halves.iter().zip(floats) {
+        *float = half.to_f32();
     }
 }
 

@@ -225,6 +225,17 @@ proptest! {
     }
 
     #[test]
+    fn halves_become_floats(values in prop::collection::vec(-70000.0_f32..70000.0, 0..70), scale in 1e-9_f32..1.0) {
+        let halves: Vec<f16> = values.iter().map(|value| f16::from_f32(value * scale)).collect();
+        let found = same(on_each!(|isa| {
+            let mut floats = vec![7.0; halves.len()];
+            isa::widen(&halves, &mut floats);
+            floats
+        }));
+        prop_assert!(found.iter().zip(&halves).all(|(float, half)| *float == half.to_f32()));
+    }
+
+    #[test]
     fn floats_become_bytes(tiles in 1_usize..4, rows in 0_usize..6, seed: u64) {
         let mut random = Random(seed);
         let lanes = tiles * LANES;
