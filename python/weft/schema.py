@@ -109,8 +109,8 @@ class MultiVector:
     codec : str
         At equal size ``scalar`` codes keep the order of documents about as well as ``pq`` codes and are faster to make.
     centroids : int, optional
-        How many centroids there are. More make better candidates and codes, and a slower build. Default: the power of two
-        at or below 16 times the square root of the number of tokens that the codebook is learned from.
+        How many centroids there are. More make better candidates and codes, and a slower build. Default: the power of
+        two at or below 16 times the square root of the number of tokens that the codebook is learned from.
 
     Examples
     --------

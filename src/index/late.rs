@@ -182,7 +182,12 @@ impl Snapshot {
                 parts: &parts,
                 deadline: common.request.deadline,
             };
+            let late = options.late;
             match sparse {
+                // Every document is scored, wherever candidates would have come from.
+                Some(_) if late.exact && late.fuse.is_none() => {
+                    self.search_alone(&search, common, k)
+                }
                 Some(sparse) => self.search_both(sparse, &search, &numbers, common, k),
                 None => self.search_alone(&search, common, k),
             }
@@ -233,6 +238,7 @@ impl Snapshot {
             }
         };
         let mut found: FxHashMap<(u32, u32), f32> = FxHashMap::default();
+        let mut in_time = true;
         if search.query.rows > 0 {
             let mut candidates = match source {
                 Source::Centroids => vec![],
@@ -255,7 +261,7 @@ impl Snapshot {
                 },
                 0,
             );
-            search.refine(candidates, &mut top)?;
+            in_time = search.refine(candidates, &mut top)?;
             for scored in top.into_sorted() {
                 let hit = self.hit(scored.ordinal, score_of(scored.score));
                 found.insert((hit.segment, hit.document), hit.score);
@@ -274,7 +280,7 @@ impl Snapshot {
                 ordinal,
             });
         }
-        Ok(self.late_answer(top, false))
+        Ok(self.late_answer(top, late.exact && in_time))
     }
 
     /// Scores the documents `ids[i]` for each query `i`; best first, those without token vectors left out.
