@@ -42,7 +42,9 @@ pub struct TokenMatch {
 /// Values of queries are below, so that no product overflows.
 const LARGEST: f32 = 1e36;
 /// More rows are not searched with.
-const MOST_ROWS: usize = 4096;
+const MOST_ROWS: usize = 1024;
+/// Scores of centroids that a thread keeps memory for.
+const KEPT_SCORES: usize = 1 << 24;
 
 impl<'a> TokenQueries<'a> {
     pub fn len(&self) -> usize {
@@ -103,7 +105,9 @@ fn with_query<R>(
 ) -> Result<R> {
     let query = Query::new(codebook, vectors, CENTROID_SCORES.take());
     let done = work(&query);
-    CENTROID_SCORES.set(query.centroid_scores);
+    if query.centroid_scores.capacity() <= KEPT_SCORES {
+        CENTROID_SCORES.set(query.centroid_scores);
+    }
     done
 }
 
@@ -230,13 +234,11 @@ impl Snapshot {
             min_score: None,
             ..common.options.clone()
         };
-        let sparse_hits = match source == Source::Centroids && late.fuse.is_none() {
-            true => vec![],
-            false => {
-                self.search_one(sparse, &first, &common.request, &common.slots)?
-                    .hits
-            }
+        let by_sparse = match source == Source::Centroids && late.fuse.is_none() {
+            true => complete(vec![]),
+            false => self.search_one(sparse, &first, &common.request, &common.slots)?,
         };
+        let sparse_hits = by_sparse.hits;
         let mut found: FxHashMap<(u32, u32), f32> = FxHashMap::default();
         let mut in_time = true;
         if search.query.rows > 0 {
@@ -280,7 +282,8 @@ impl Snapshot {
                 ordinal,
             });
         }
-        Ok(self.late_answer(top, late.exact && in_time))
+        let all = late.exact && source != Source::Sparse;
+        Ok(self.late_answer(top, all && by_sparse.exact && in_time))
     }
 
     /// Scores the documents `ids[i]` for each query `i`; best first, those without token vectors left out.

@@ -130,7 +130,7 @@ impl Codebook {
         let factors = |name: &str| {
             let table = finite(name, &file.array_of::<f32>(name, 256)?)?;
             match table.first_chunk() {
-                Some(table) if table[1] > 0.0 && table.is_sorted() => {
+                Some(table) if table[0] == 0.0 && table[1] > 0.0 && table.is_sorted() => {
                     Ok(Factors::from_table(table))
                 }
                 _ => Err(file.corrupt(format!("section {name:?} does not ascend"))),

@@ -621,6 +621,24 @@ def test_the_best_by_terms_are_ordered_by_tokens(both: weft.Index) -> None:
     assert found(both.search(sparse=SPARSE, multivector=query, candidates=200)) == expected(both, query, 10, matching)
 
 
+def test_exact_beside_terms_looks_at_every_document(both: weft.Index) -> None:
+    query = question(6, 16)
+    hits = both.search(sparse=SPARSE, multivector=query, exact=True)
+    assert found(hits) == expected(both, query, 10)
+    assert hits.exact
+    assert found(both.search(sparse={}, multivector=query, exact=True)) == expected(both, query, 10)
+
+
+@pytest.mark.parametrize("options", [{}, {"alpha": 0.1}, {"candidate_source": "sparse"}, {"deadline_ms": 1e-30}])
+@pytest.mark.parametrize("fuse", ["rrf", {"sparse": 0.3, "multivector": 0.7}])
+def test_joined_hits_are_exact_only_if_nothing_was_left_out(both: weft.Index, options: Any, fuse: Any) -> None:
+    query = question(6, 16)
+    best = both.search(sparse=SPARSE, multivector=query, fuse=fuse, k=200, candidates=200, probes=16)
+    hits = both.search(sparse=SPARSE, multivector=query, fuse=fuse, k=200, exact=True, **options)
+    assert found(hits) == found(best) or not hits.exact
+    assert hits.exact or options
+
+
 def test_scores_are_joined(both: weft.Index) -> None:
     query = question(6, 16)
     by_terms = [hit.id for hit in both.search(sparse=SPARSE, k=200)]
