@@ -1,6 +1,7 @@
-//! Search by token vectors equals scoring every document, bit for bit, ties included: exact search against the scores
-//! that each document gets alone, whatever the codec, segments, deletions, filter and number of threads; approximate search
-//! with as many candidates as there are documents as well. `WEFT_EXHAUSTIVE=1` tries more.
+//! Search by token vectors equals scoring every document, bit for bit, ties included: exact search
+//! against the scores that each document gets alone, whatever the codec, segments, deletions, filter and
+//! number of threads; approximate search with as many candidates as there are documents as well.
+//! `WEFT_EXHAUSTIVE=1` tries more.
 
 use std::sync::Arc;
 

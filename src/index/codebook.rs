@@ -1,5 +1,5 @@
-//! The codebook of a writer: learned from the first token vectors, or from a sample given before, and again from all
-//! when they have drifted away from it.
+//! The codebook of a writer: learned from the first token vectors, or from a sample given before, and
+//! again from all when they have drifted away from it.
 
 use half::f16;
 
@@ -79,8 +79,9 @@ impl Writer {
         self.schema.codec()?.ok_or_else(missing)
     }
 
-    /// Learns the codebook again, from what is stored, codes all token vectors with it, and publishes the result.
-    /// Vectors that are stored as codes alone lose a little each time. Takes memory for the codes of the largest segment.
+    /// Learns the codebook again, from what is stored, codes all token vectors with it, and publishes
+    /// the result. Vectors that are stored as codes alone lose a little each time. Takes memory for the
+    /// codes of the largest segment.
     pub fn retrain(&mut self) -> Result<u64> {
         self.check_usable()?;
         self.codec()?;

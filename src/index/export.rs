@@ -12,7 +12,8 @@ use crate::storage::vfs::Vfs;
 
 impl Snapshot {
     /// Writes the vectors of all live documents, in insertion order, to the CIFF file `name`, which gets
-    /// its name when it is whole. Its term frequencies are impacts; the description tells the weight of one.
+    /// its name when it is whole. Its term frequencies are impacts; the description tells the weight of
+    /// one.
     pub fn export_ciff(&self, vfs: &dyn Vfs, name: &str, interrupt: &Interrupt) -> Result<()> {
         self.sparse_schema()?;
         if self.len() > i32::MAX as u64 {

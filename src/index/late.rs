@@ -1,5 +1,5 @@
-//! Search by token vectors: alone, after sparse vectors, or joined with them; scores of given documents; and which
-//! tokens a score comes from.
+//! Search by token vectors: alone, after sparse vectors, or joined with them; scores of given documents;
+//! and which tokens a score comes from.
 
 use std::cell::RefCell;
 use std::cmp::Ordering;
@@ -121,8 +121,8 @@ struct Common<'a> {
 }
 
 impl Snapshot {
-    /// Answers each query by token vectors; with `sparse`, as many queries, as `Late` says. Documents without token
-    /// vectors are not hits unless scores are joined.
+    /// Answers each query by token vectors; with `sparse`, as many queries, as `Late` says. Documents
+    /// without token vectors are not hits unless scores are joined.
     pub fn search_late(
         &self,
         sparse: Option<&[SparseQuery]>,

@@ -72,8 +72,8 @@ pub fn down_to(sizes: &[Size], max_segments: usize) -> Option<Range<usize>> {
     position.map(|position| position..position + 1)
 }
 
-/// Writes the live documents of `segments` as one; `None` when there are none. Token vectors that the codebook
-/// `recode_from` coded are coded anew.
+/// Writes the live documents of `segments` as one; `None` when there are none. Token vectors that the
+/// codebook `recode_from` coded are coded anew.
 pub fn write(
     writer: &Writer,
     segments: &[Segment],

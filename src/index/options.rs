@@ -145,7 +145,8 @@ impl EffortPoint {
 }
 
 impl Snapshot {
-    /// How much to look at: as `Late` says, or by `target_recall` as the operating points were measured, or by `k`.
+    /// How much to look at: as `Late` says, or by `target_recall` as the operating points were measured,
+    /// or by `k`.
     pub(super) fn effort(&self, options: &Options) -> Result<Effort> {
         let measured = match options.target_recall {
             Some(target) if !options.late.exact => Some(self.measured_effort(options.k, target)?),

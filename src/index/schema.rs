@@ -40,7 +40,8 @@ pub struct SparseSchema {
     /// Documents in a block: a power of two from 8 to 256.
     #[serde(default = "default_block_size")]
     pub block_size: u32,
-    /// Whether documents are put in an order that helps search; they are found in the same order all the same.
+    /// Whether documents are put in an order that helps search; they are found in the same order all the
+    /// same.
     #[serde(default = "default_reorder")]
     pub reorder: bool,
 }

@@ -1,8 +1,9 @@
-//! Documents worth scoring, by centroids alone. First by the cells that the rows of a query look into: a document
-//! gains, for each row, what the best of its cells there scores above the best cell that was not looked into. Then, of
-//! the documents that gained most, by the best centroid of all their tokens.
+//! Documents worth scoring, by centroids alone. First by the cells that the rows of a query look into: a
+//! document gains, for each row, what the best of its cells there scores above the best cell that was
+//! not looked into. Then, of the documents that gained most, by the best centroid of all their tokens.
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 use super::cells::WINDOW;
 use super::query::Query;
@@ -38,36 +39,47 @@ fn probes(query: &Query, count: usize) -> Vec<Probes> {
     for (scores, maxima) in blocks.zip(maxima.chunks_exact_mut(lanes)) {
         tokens::raise_floats(maxima, scores);
     }
-    let mut column = vec![];
-    let mut found = vec![];
-    let of_row = |row: usize| {
-        let at = |values: &[f32], number: usize| values[number * lanes + row];
-        column.clear();
-        column.extend((0..maxima.len() / lanes).map(|block| (at(&maxima, block), block)));
-        let most = column.len().min(count + 1);
-        column.select_nth_unstable_by(most - 1, |a, b| b.0.total_cmp(&a.0));
-        found.clear();
-        for (_, block) in &column[..most] {
-            let centroids = block * BLOCK..query.centroid_scores.len() / lanes;
-            let centroids = centroids.take(BLOCK);
-            found.extend(
-                centroids.map(|number| (at(&query.centroid_scores, number), number as u32)),
-            );
-        }
-        let most = found.len().min(count + 1);
-        found.select_nth_unstable_by(most - 1, |a, b| b.0.total_cmp(&a.0));
-        found.truncate(most);
-        found.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        let next = match found.len() > count {
-            true => found.pop().map_or(f32::NEG_INFINITY, |(score, _)| score),
-            false => found.last().map_or(0.0, |(score, _)| *score),
+    (0..query.rows)
+        .map(|row| Probes::of_row(query, &maxima, row, count))
+        .collect()
+}
+
+impl Probes {
+    /// `maxima` are those of each block of centroids; the best centroids are in the blocks with the best
+    /// maxima.
+    fn of_row(query: &Query, maxima: &[f32], row: usize, count: usize) -> Self {
+        let lanes = query.lanes();
+        let column = |values: &[f32], numbers: Range<usize>| -> Vec<(f32, u32)> {
+            let score = |number: usize| (values[number * lanes + row], number as u32);
+            numbers.map(score).collect()
         };
-        Probes {
-            cells: found.clone(),
-            next,
+        let mut blocks = column(maxima, 0..maxima.len() / lanes);
+        keep_largest(&mut blocks, count + 1);
+        let centroids = query.centroid_scores.len() / lanes;
+        let in_block = |(_, block): &(f32, u32)| {
+            let first = *block as usize * BLOCK;
+            column(&query.centroid_scores, first..centroids.min(first + BLOCK))
+        };
+        let mut cells: Vec<(f32, u32)> = blocks.iter().flat_map(in_block).collect();
+        keep_largest(&mut cells, count + 1);
+        cells.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let next = match cells.len() > count {
+            true => cells.pop(),
+            false => cells.last().copied(),
+        };
+        Self {
+            cells,
+            next: next.map_or(0.0, |(score, _)| score),
         }
-    };
-    (0..query.rows).map(of_row).collect()
+    }
+}
+
+/// Keeps the `count` largest, in any order.
+fn keep_largest(scored: &mut Vec<(f32, u32)>, count: usize) {
+    if scored.len() > count {
+        scored.select_nth_unstable_by(count, |a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        scored.truncate(count);
+    }
 }
 
 /// Memory that a thread keeps from query to query; gains are zero between searches.
@@ -89,9 +101,9 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-/// The best candidates of all parts, best first: of the `gathered` documents that their cells speak for most, the `kept`
-/// whose centroids are best. Every row looks into `probed` cells, and into more where these hold too few documents that may
-/// be found.
+/// The best candidates of all parts, best first: of the `gathered` documents that their cells speak for
+/// most, the `kept` whose centroids are best. Every row looks into `probed` cells, and into more where
+/// these hold too few documents that may be found.
 pub fn find(
     query: &Query,
     parts: &[Part<'_>],
@@ -103,7 +115,7 @@ pub fn find(
         let centroids = query.centroid_scores.len() / query.lanes().max(1);
         let reachable = parts.iter().any(|part| part.segment.cells().is_some());
         let mut candidates = vec![];
-        let mut probed = probed;
+        let mut probed = probed.clamp(1, centroids.max(1));
         loop {
             let probes = probes(query, probed);
             for (number, part) in (0..).zip(parts) {
@@ -202,7 +214,8 @@ fn gather(
     }
 }
 
-/// The scores of all centroids in bytes, from 0 for 0 and less to 255 for the highest; returns the score of 1.
+/// The scores of all centroids in bytes, from 0 for 0 and less to 255 for the highest; returns the score
+/// of 1.
 fn fill_table(query: &Query, table: &mut Vec<u8>) -> f32 {
     let lanes = query.lanes();
     let mut highest = vec![f32::NEG_INFINITY; lanes];

@@ -1,5 +1,5 @@
-//! For each centroid, the documents that have a token nearest to it: its *cell*. Windows of 65,536 documents
-//! have lists of their own, so that a document takes two bytes.
+//! For each centroid, the documents that have a token nearest to it: its *cell*. Windows of 65,536
+//! documents have lists of their own, so that a document takes two bytes.
 
 use super::reader::number_at;
 use super::writer::{Source, check_now_and_then};

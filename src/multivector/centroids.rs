@@ -105,8 +105,8 @@ impl Centroids {
         which
     }
 
-    /// Lloyd's k-means, the same for a seed on any number of threads. A centroid that no vector is nearest to
-    /// becomes a random vector.
+    /// Lloyd's k-means, the same for a seed on any number of threads. A centroid that no vector is
+    /// nearest to becomes a random vector.
     pub fn train(
         sample: &Sample<'_>,
         count: usize,

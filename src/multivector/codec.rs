@@ -5,7 +5,8 @@ use half::f16;
 use super::residual::Kind;
 use crate::error::{Error, Result};
 
-/// Levels of residual codes, each of what the one before it leaves, and the vectors themselves where `halves`.
+/// Levels of residual codes, each of what the one before it leaves, and the vectors themselves where
+/// `halves`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Codec {
     pub dim: usize,

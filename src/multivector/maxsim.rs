@@ -20,8 +20,9 @@ const TOGETHER: usize = 32;
 /// Documents that a thread takes at a time.
 const DOCUMENTS: usize = 64;
 
-/// The score of each document: the sum over rows of the query of the largest product with a vector of the document, minus
-/// infinity for a document without vectors. Document `i` has the vectors from `offsets[i]` to `offsets[i + 1]`.
+/// The score of each document: the sum over rows of the query of the largest product with a vector of
+/// the document, minus infinity for a document without vectors. Document `i` has the vectors from
+/// `offsets[i]` to `offsets[i + 1]`.
 pub fn maxsim(
     query: &[f32],
     dim: usize,

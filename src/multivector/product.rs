@@ -27,7 +27,7 @@ pub struct Product {
 impl Product {
     pub fn train(sample: &[f32], dim: usize, parts: usize, seed: u64) -> Self {
         let size = dim / parts;
-        let codebooks = (0..parts).into_par_iter().flat_map_iter(|part| {
+        let codebooks = (0..parts).into_par_iter().map(|part| {
             let vectors = sample.chunks_exact(dim);
             let vectors: Vec<f32> = vectors
                 .flat_map(|vector| &vector[part * size..(part + 1) * size])
@@ -35,18 +35,13 @@ impl Product {
                 .collect();
             codewords(&vectors, size, seed ^ (part as u64) << 32)
         });
-        let floats: Vec<f32> = codebooks.collect();
-        let step = quantize::token_step(&floats);
+        let codebooks: Vec<Vec<f32>> = codebooks.collect();
+        let rows = codebooks.concat();
+        let step = quantize::token_step(&rows);
         let mut bytes = vec![];
-        let mut values = vec![];
-        for codebook in floats.chunks_exact(size * CODEWORDS) {
-            for codeword in 0..CODEWORDS {
-                values.clear();
-                values.extend((0..size).map(|value| codebook[value * CODEWORDS + codeword]));
-                quantize::push_token(&values, step, &mut bytes);
-            }
-        }
-        Self::new(size, [&[step], &floats[..]].concat(), bytes)
+        quantize::push_token(&rows, step, &mut bytes);
+        let columns = codebooks.iter().flat_map(|rows| columns(rows, size));
+        Self::new(size, std::iter::once(step).chain(columns).collect(), bytes)
     }
 
     pub fn open(dim: usize, parts: usize, floats: &[f32], bytes: &[u8]) -> Option<Self> {
@@ -55,71 +50,72 @@ impl Product {
     }
 
     fn new(size: usize, floats: Vec<f32>, bytes: Vec<u8>) -> Self {
-        let step = floats[0];
         let codebooks = floats[1..].chunks_exact(size * CODEWORDS);
-        let halves = codebooks.map(|codebook| {
-            let square = |codeword| {
-                let values = (0..size).map(|value| codebook[value * CODEWORDS + codeword]);
-                values.fold(0.0_f32, |sum, value: f32| value.mul_add(value, sum)) / 2.0
-            };
-            std::array::from_fn(square)
-        });
         Self {
             size,
-            step,
-            halves: halves.collect(),
+            step: floats[0],
+            halves: codebooks.map(halves).collect(),
             floats,
             bytes,
         }
     }
 }
 
-/// `[value][codeword]`.
+/// The codewords that k-means finds, one after the other.
 fn codewords(vectors: &[f32], size: usize, seed: u64) -> Vec<f32> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let count = vectors.len() / size;
-    let mut codebook = vec![0.0; size * CODEWORDS];
-    let set = |codebook: &mut [f32], codeword: usize, vector: &[f32]| {
-        let values = codebook.iter_mut().skip(codeword).step_by(CODEWORDS);
-        values.zip(vector).for_each(|(value, v)| *value = *v);
-    };
-    let vector = |number: usize| &vectors[number * size..(number + 1) * size];
-    for (codeword, number) in index::sample(&mut random, count, count.min(CODEWORDS))
+    let first = index::sample(&mut random, count, count.min(CODEWORDS));
+    let first = first
         .iter()
-        .enumerate()
-    {
-        set(&mut codebook, codeword, vector(number));
-    }
-    let mut found = vec![0; count];
+        .flat_map(|number| &vectors[number * size..(number + 1) * size]);
+    let mut rows: Vec<f32> = first.copied().collect();
+    rows.resize(size * CODEWORDS, 0.0);
     for _ in 0..if count == 0 { 0 } else { ITERATIONS } {
-        let square = |codeword: usize| {
-            let values = codebook.iter().skip(codeword).step_by(CODEWORDS);
-            values.fold(0.0_f32, |sum, value| value.mul_add(*value, sum)) / 2.0
-        };
-        tokens::nearest(vectors, &codebook, &std::array::from_fn(square), &mut found);
-        let mut sums = vec![0.0_f64; size * CODEWORDS];
-        let mut counts = [0_u32; CODEWORDS];
-        for (vector, codeword) in vectors.chunks_exact(size).zip(&found) {
-            let codeword = usize::from(*codeword);
-            counts[codeword] += 1;
-            let sums = sums[codeword * size..].iter_mut();
-            sums.zip(vector)
-                .for_each(|(sum, value)| *sum += f64::from(*value));
-        }
-        for (codeword, &members) in counts.iter().enumerate() {
-            let mean: Vec<f32> = match members {
-                0 => vector(random.random_range(0..count)).to_vec(),
-                members => {
-                    let sums = &sums[codeword * size..(codeword + 1) * size];
-                    sums.iter()
-                        .map(|sum| (sum / f64::from(members)) as f32)
-                        .collect()
-                }
-            };
-            set(&mut codebook, codeword, &mean);
+        rows = means(vectors, &rows, size, &mut random);
+    }
+    rows
+}
+
+/// The mean of the vectors that are nearest to each codeword; a random vector where there are none.
+fn means(vectors: &[f32], rows: &[f32], size: usize, random: &mut ChaCha8Rng) -> Vec<f32> {
+    let count = vectors.len() / size;
+    let codebook = columns(rows, size);
+    let mut found = vec![0; count];
+    tokens::nearest(vectors, &codebook, &halves(&codebook), &mut found);
+    let mut sums = vec![0.0_f64; rows.len()];
+    let mut members = [0_u32; CODEWORDS];
+    for (vector, codeword) in vectors.chunks_exact(size).zip(&found) {
+        members[usize::from(*codeword)] += 1;
+        let sums = sums[usize::from(*codeword) * size..].iter_mut();
+        sums.zip(vector)
+            .for_each(|(sum, value)| *sum += f64::from(*value));
+    }
+    let mut means = Vec::with_capacity(rows.len());
+    for (sums, members) in sums.chunks_exact(size).zip(members) {
+        match members {
+            0 => {
+                let spare = random.random_range(0..count);
+                means.extend_from_slice(&vectors[spare * size..(spare + 1) * size]);
+            }
+            members => means.extend(sums.iter().map(|sum| (sum / f64::from(members)) as f32)),
         }
     }
-    codebook
+    means
+}
+
+/// `[value][codeword]` of codewords that lie one after the other.
+fn columns(rows: &[f32], size: usize) -> Vec<f32> {
+    let at = |value: usize| rows[value..].iter().step_by(size).copied();
+    (0..size).flat_map(at).collect()
+}
+
+/// Half the squared length of each codeword of `[value][codeword]`.
+fn halves(codebook: &[f32]) -> [f32; CODEWORDS] {
+    std::array::from_fn(|codeword| {
+        let values = codebook[codeword..].iter().step_by(CODEWORDS);
+        values.fold(0.0_f32, |sum, value| value.mul_add(*value, sum)) / 2.0
+    })
 }
 
 impl Residual for Product {

@@ -60,7 +60,8 @@ impl Factors {
         Self::new(8.0 * longest.max(f32::MIN_POSITIVE), 20.0)
     }
 
-    /// What a decoded token is scaled by to get its length back: within a factor of about the square root of 2.
+    /// What a decoded token is scaled by to get its length back: within a factor of about the square
+    /// root of 2.
     pub fn of_units() -> Self {
         Self::new(std::f32::consts::SQRT_2, 255.0)
     }

@@ -1,5 +1,5 @@
-//! The multivector file of a segment, mapped. Values are checked where they are used, so that a damaged file
-//! gives an error or a wrong score, never an access out of bounds.
+//! The multivector file of a segment, mapped. Values are checked where they are used, so that a damaged
+//! file gives an error or a wrong score, never an access out of bounds.
 
 use std::ops::Range;
 

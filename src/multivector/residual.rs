@@ -1,5 +1,6 @@
-//! What is left of a token vector when its centroid is taken away, in few bytes. A codec works on residuals of
-//! length 1, rotated, and decodes to 7-bit values of one step for all, which kernels multiply as they are.
+//! What is left of a token vector when its centroid is taken away, in few bytes. A codec works on
+//! residuals of length 1, rotated, and decodes to 7-bit values of one step for all, which kernels
+//! multiply as they are.
 
 use super::product::Product;
 use super::scalar::Scalar;

@@ -1,5 +1,6 @@
-//! Scalar quantisation: each value of a residual is stored as the nearest of 2, 4, 8 or 16 levels, the same
-//! for all values. Levels are those of least squared error (Lloyd 1957, Max 1960). Bytes: storage/FORMAT.md, "Codes".
+//! Scalar quantisation: each value of a residual is stored as the nearest of 2, 4, 8 or 16 levels, the
+//! same for all values. Levels are those of least squared error (Lloyd 1957, Max 1960). Bytes:
+//! storage/FORMAT.md, "Codes".
 
 use super::quantize;
 use super::residual::Residual;

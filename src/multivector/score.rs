@@ -83,8 +83,8 @@ impl<'a> Scorer<'a> {
         }))
     }
 
-    /// No less than the score of a document by the last stage, from its centroids and the lengths of its residuals; `None`
-    /// where the last stage has no codes.
+    /// No less than the score of a document by the last stage, from its centroids and the lengths of its
+    /// residuals; `None` where the last stage has no codes.
     pub fn bound(&mut self, segment: &MultiVectorSegment, document: u32) -> Result<Option<f32>> {
         let Some(last) = self.codebook.levels.len().checked_sub(1) else {
             return Ok(None);
@@ -127,7 +127,8 @@ impl<'a> Scorer<'a> {
         ))
     }
 
-    /// For each row, the token that it matches best by the last stage, the first where several are, and the product.
+    /// For each row, the token that it matches best by the last stage, the first where several are, and
+    /// the product.
     pub fn matches(
         &mut self,
         segment: &MultiVectorSegment,

@@ -1,6 +1,6 @@
-//! From a query to the best documents: candidates by their centroids, or given, or all; their scores by the first
-//! stage of codes; and of the best, the finalists, by the last. Exact search scores every document by the last stage that
-//! its bound does not exclude.
+//! From a query to the best documents: candidates by their centroids, or given, or all; their scores by
+//! the first stage of codes; and of the best, the finalists, by the last. Exact search scores every
+//! document by the last stage that its bound does not exclude.
 
 use std::time::Instant;
 
@@ -113,8 +113,8 @@ impl Search<'_> {
         )
     }
 
-    /// Offers candidates to `top` with their scores by the last stage; of many, those that are among the best by the
-    /// first. False when time ran out before.
+    /// Offers candidates to `top` with their scores by the last stage; of many, those that are among the
+    /// best by the first. False when time ran out before.
     pub fn refine(&self, mut candidates: Vec<Candidate>, top: &mut TopK) -> Result<bool> {
         let mut scorer = Scorer::new(self.codebook, self.query);
         let last = self.codebook.codec.stages() - 1;

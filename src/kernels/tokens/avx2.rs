@@ -71,8 +71,8 @@ fn vector_products(rows: &ByteRows, tokens: &[u8], products: &mut [i32]) {
     }
 }
 
-/// The products with the rows of one tile. Bytes of tokens are below 128 and those of rows within 127 of 0, so
-/// that a sum of two products fits 16 bits.
+/// The products with the rows of one tile. Bytes of tokens are below 128 and those of rows within 127 of
+/// 0, so that a sum of two products fits 16 bits.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn some_products<const TOKENS: usize>(

@@ -131,13 +131,14 @@ compiled! {
 }
 
 compiled! {
-    /// `products[token][lane]`, each a chain of fused multiplications and additions over the values in order.
+    /// `products[token][lane]`, each a chain of fused multiplications and additions over the values in
+    /// order.
     float_products(rows: &FloatRows, tokens: &[f32], products: &mut [f32])
 }
 
 compiled! {
-    /// Raises `best[lane]` to `(base[lane] + product[lane] * step) * unit` of every token: there are as many steps, units,
-    /// bases and rows of products as tokens.
+    /// Raises `best[lane]` to `(base[lane] + product[lane] * step) * unit` of every token: there are as
+    /// many steps, units, bases and rows of products as tokens.
     raise(best: &mut [f32], bases: &[&[f32]], products: &[i32], steps: &[f32], units: &[f32])
 }
 
@@ -152,8 +153,8 @@ compiled! {
 }
 
 compiled! {
-    /// For each lane, notes the row `first + i` of products where `product * step[i] - bias[i] * unit[lane]` is
-    /// above `best[lane]`, and raises that.
+    /// For each lane, notes the row `first + i` of products where `product * step[i] - bias[i] *
+    /// unit[lane]` is above `best[lane]`, and raises that.
     note_best(
         best: &mut [f32],
         which: &mut [u32],
@@ -166,14 +167,14 @@ compiled! {
 }
 
 compiled! {
-    /// Raises `best[lane]` to `table[number][lane]` for each of the numbers. Rows of the table are as long as `best`, a
-    /// multiple of sixteen; numbers behind its end are passed over.
+    /// Raises `best[lane]` to `table[number][lane]` for each of the numbers. Rows of the table are as
+    /// long as `best`, a multiple of sixteen; numbers behind its end are passed over.
     raise_bytes<N: Number>(best: &mut [u8], table: &[u8], numbers: &[N])
 }
 
 compiled! {
-    /// For each vector, the number of the nearest of 256 codewords, the first where several are: `codebook` is
-    /// `[value][codeword]`, `halves` half the squared length of each codeword.
+    /// For each vector, the number of the nearest of 256 codewords, the first where several are:
+    /// `codebook` is `[value][codeword]`, `halves` half the squared length of each codeword.
     nearest(vectors: &[f32], codebook: &[f32], halves: &[f32; 256], found: &mut [u8])
 }
 
@@ -182,7 +183,8 @@ compiled! {
     widen(halves: &[f16], floats: &mut [f32])
 }
 
-/// Where an eighth of the numbers of a vector has some of its bits: a code has as many eighths as a number has bits.
+/// Where an eighth of the numbers of a vector has some of its bits: a code has as many eighths as a
+/// number has bits.
 #[derive(Clone, Copy)]
 pub struct Place {
     /// Which eighth of the code.
@@ -204,8 +206,9 @@ impl Place {
     }
 }
 
-/// The places of part `part` of eight. With 1, 2 and 4 bits a byte holds a number of each eighth, fourth and half of the
-/// vector, low bits first. Three bits are two, as with 2 bits, and after them the highest, as with 1 bit.
+/// The places of part `part` of eight. With 1, 2 and 4 bits a byte holds a number of each eighth, fourth
+/// and half of the vector, low bits first. Three bits are two, as with 2 bits, and after them the
+/// highest, as with 1 bit.
 pub fn places(part: usize, bits: usize) -> impl Iterator<Item = Place> {
     let place = move |bits: usize, first: usize, from: u32| Place {
         eighth: first + part % bits,
@@ -221,13 +224,14 @@ pub fn places(part: usize, bits: usize) -> impl Iterator<Item = Place> {
 }
 
 compiled! {
-    /// `bytes[row][lane]` becomes `values[row][lane] * factors[lane]`, rounded down, at least 0 and at most 255.
+    /// `bytes[row][lane]` becomes `values[row][lane] * factors[lane]`, rounded down, at least 0 and at
+    /// most 255.
     to_bytes(values: &[f32], factors: &[f32], bytes: &mut [u8])
 }
 
 compiled! {
-    /// Writes the tokens of codes of `bits` bits a value, packed as `places` says: each number becomes its value in the
-    /// table. `dim` is a multiple of eight.
+    /// Writes the tokens of codes of `bits` bits a value, packed as `places` says: each number becomes
+    /// its value in the table. `dim` is a multiple of eight.
     expand(codes: &[u8], bits: usize, table: &[u8; 16], tokens: &mut [u8], dim: usize)
 }
 
