@@ -4,10 +4,10 @@
 //! Building: the codebook that all segments share (`codebook`: `rotation`, `centroids` learned from a
 //! `sample`, and codecs of `residual`s, `product` or `scalar`, over small integers, `quantize`), vectors
 //! waiting in memory (`buffer`) until they are encoded (`encode`) to the columns that `codec` names, and
-//! written (`writer`, `reader`, `cells`). Searching: a `query` in integers, scores of documents from
-//! their codes (`score`), candidates by their centroids (`candidates`), and the way from the one to the
-//! other (`search`). Bytes: storage/FORMAT.md, "Multivector file". May import `error`, `topk`, `pool`,
-//! `kernels` and `storage`.
+//! written (`writer`, `reader`, `cells`), and back (`decode`). Searching: a `query` in integers, scores of
+//! documents from their codes (`score`), candidates by their centroids (`candidates`), and the way from the
+//! one to the other (`search`); `maxsim` takes vectors as they are. Bytes: storage/FORMAT.md, "Multivector
+//! file". May import `error`, `topk`, `pool`, `kernels` and `storage`.
 
 mod buffer;
 pub mod candidates;
