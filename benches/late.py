@@ -10,6 +10,7 @@ for several sizes to see memory stay; each is a process of its own. The memory i
 
 import argparse
 import itertools
+import os
 import tempfile
 import threading
 import time
@@ -101,6 +102,7 @@ def plain(flat: Array, offsets: Array, queries: list[Array], peer: bool) -> None
         "32-bit": median_ms([lambda q=q: weft.maxsim(q, (single, offsets), num_threads=1) for q in queries]),  # type: ignore[misc]
     }
     if peer:
+        os.environ["RAYON_NUM_THREADS"] = "1"
         import maxsim_cpu
 
         documents = [single[start:end] for start, end in itertools.pairwise(offsets)]
