@@ -198,7 +198,7 @@ pub fn float_products(rows: &FloatRows, tokens: &[f32], products: &mut [f32]) {
 fn vector_float_products(rows: &FloatRows, tokens: &[f32], products: &mut [f32]) {
     let mut lane = 0;
     while lane + 2 * FLOATS <= rows.lanes {
-        float_columns::<2, 4>(rows, lane, tokens, products);
+        float_columns::<2, 8>(rows, lane, tokens, products);
         lane += 2 * FLOATS;
     }
     if lane < rows.lanes {
