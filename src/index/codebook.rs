@@ -43,6 +43,7 @@ impl Writer {
         let learned = self.learn(sample.values);
         let known = self.poison_after(learned)?;
         self.codebook = Some(known);
+        self.changed = true;
         Ok(())
     }
 

@@ -175,8 +175,11 @@ impl Snapshot {
     ) -> Result<Answer> {
         let options = common.options;
         let k = options.k.min(self.len() as usize);
-        let Some(codebook) = self.codebook.as_ref().filter(|_| k > 0) else {
+        if k == 0 {
             return Ok(complete(vec![]));
+        }
+        let Some(codebook) = &self.codebook else {
+            return self.search_without_tokens(sparse, common, k);
         };
         with_query(codebook, vectors, |query| {
             let (parts, numbers) = self.late_parts(&common.eligible);
@@ -221,22 +224,13 @@ impl Snapshot {
         k: usize,
     ) -> Result<Answer> {
         let late = common.options.late;
-        let wanted = match late.exact {
-            true => self.len() as usize,
-            false => common.effort.candidates.max(k),
-        };
         let source = late.source.unwrap_or(match late.fuse {
             Some(_) => Source::Both,
             None => Source::Sparse,
         });
-        let first = Options {
-            k: wanted,
-            min_score: None,
-            ..common.options.clone()
-        };
         let by_sparse = match source == Source::Centroids && late.fuse.is_none() {
             true => complete(vec![]),
-            false => self.search_one(sparse, &first, &common.request, &common.slots)?,
+            false => self.first_stage(sparse, common, k)?,
         };
         let sparse_hits = by_sparse.hits;
         let mut found: FxHashMap<(u32, u32), f32> = FxHashMap::default();
@@ -248,7 +242,7 @@ impl Snapshot {
             };
             if source != Source::Sparse {
                 let effort = Effort {
-                    candidates: wanted,
+                    candidates: self.wanted(common, k),
                     ..common.effort
                 };
                 candidates.extend(search.candidates(effort)?);
@@ -273,8 +267,52 @@ impl Snapshot {
             None => found,
             Some(fuse) => join(&sparse_hits, &found, fuse),
         };
-        let least = common.options.min_score;
-        let mut top = TopK::new(k, least.map_or(0, key));
+        let all = late.exact && source != Source::Sparse;
+        Ok(self.joined_answer(joined, common, k, all && by_sparse.exact && in_time))
+    }
+
+    /// Without any token vectors, joined scores are those of sparse vectors; there are no others.
+    fn search_without_tokens(
+        &self,
+        sparse: Option<&SparseQuery>,
+        common: &Common<'_>,
+        k: usize,
+    ) -> Result<Answer> {
+        let late = common.options.late;
+        let (Some(sparse), Some(fuse)) = (sparse, late.fuse) else {
+            return Ok(complete(vec![]));
+        };
+        let by_sparse = self.first_stage(sparse, common, k)?;
+        let joined = join(&by_sparse.hits, &FxHashMap::default(), fuse);
+        Ok(self.joined_answer(joined, common, k, late.exact && by_sparse.exact))
+    }
+
+    /// The documents that sparse vectors find for token vectors to score.
+    fn first_stage(&self, sparse: &SparseQuery, common: &Common<'_>, k: usize) -> Result<Answer> {
+        let options = Options {
+            k: self.wanted(common, k),
+            min_score: None,
+            ..common.options.clone()
+        };
+        self.search_one(sparse, &options, &common.request, &common.slots)
+    }
+
+    /// How many documents each source of candidates gives.
+    fn wanted(&self, common: &Common<'_>, k: usize) -> usize {
+        match common.options.late.exact {
+            true => self.len() as usize,
+            false => common.effort.candidates.max(k),
+        }
+    }
+
+    fn joined_answer(
+        &self,
+        joined: FxHashMap<(u32, u32), f32>,
+        common: &Common<'_>,
+        k: usize,
+        exact: bool,
+    ) -> Answer {
+        let mut top = TopK::new(k, common.options.min_score.map_or(0, key));
         for ((segment, document), score) in joined {
             let ordinal = self.first_ordinals[segment as usize] + u64::from(document);
             top.offer(Scored {
@@ -282,8 +320,7 @@ impl Snapshot {
                 ordinal,
             });
         }
-        let all = late.exact && source != Source::Sparse;
-        Ok(self.late_answer(top, all && by_sparse.exact && in_time))
+        self.late_answer(top, exact)
     }
 
     /// Scores the documents `ids[i]` for each query `i`; best first, those without token vectors left out.

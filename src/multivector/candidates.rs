@@ -151,7 +151,8 @@ pub fn find(
     })
 }
 
-fn order(a: &Candidate, b: &Candidate) -> std::cmp::Ordering {
+/// Better candidates first.
+pub fn order(a: &Candidate, b: &Candidate) -> std::cmp::Ordering {
     b.score
         .total_cmp(&a.score)
         .then((a.part, a.document).cmp(&(b.part, b.document)))

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use fixedbitset::FixedBitSet;
 
-use super::candidates::{self, Candidate, keep_best};
+use super::candidates::{self, Candidate, keep_best, order};
 use super::codebook::Codebook;
 use super::query::Query;
 use super::reader::MultiVectorSegment;
@@ -122,6 +122,7 @@ impl Search<'_> {
         if last > 0 && candidates.len() > finalists(top.k()) {
             in_time = self.score(&mut scorer, &mut candidates, 0)?;
             keep_best(&mut candidates, finalists(top.k()));
+            candidates.sort_unstable_by(order);
         }
         in_time &= self.score(&mut scorer, &mut candidates, last)?;
         for candidate in &candidates {
@@ -130,7 +131,7 @@ impl Search<'_> {
         Ok(in_time)
     }
 
-    /// Scores candidates by a stage, and drops those that have no tokens or come too late.
+    /// Scores candidates by a stage, and drops those that have no tokens or come too late; the first few never do.
     fn score(
         &self,
         scorer: &mut Scorer<'_>,
@@ -139,7 +140,7 @@ impl Search<'_> {
     ) -> Result<bool> {
         let mut kept = 0;
         for number in 0..candidates.len() {
-            if number % STRIDE == 0 && self.is_late() {
+            if number > 0 && number.is_multiple_of(STRIDE) && self.is_late() {
                 candidates.truncate(kept);
                 return Ok(false);
             }
@@ -155,17 +156,26 @@ impl Search<'_> {
         Ok(true)
     }
 
-    /// Offers the best of all documents to `top`; false when time ran out before.
+    /// Offers the best of all documents to `top`, in insertion order; false when time ran out before, and then those
+    /// found first and not reached yet are offered too.
     pub fn exact(&self, top: &mut TopK) -> Result<bool> {
-        top.raise_floor(self.floor(top)?);
+        let first = self.first(top)?;
+        if let Some(worst) = first.last().filter(|_| first.len() >= top.k()) {
+            top.raise_floor(worst.score);
+        }
         let mut scorer = Scorer::new(self.codebook, self.query);
         let last = self.codebook.codec.stages() - 1;
         let mut bounds = Bounds::default();
+        let mut looked_at = 0_usize;
         for (part, in_part) in (0..).zip(self.parts) {
-            for (number, document) in in_part.documents().enumerate() {
-                if number % STRIDE == 0 && self.is_late() {
+            for document in in_part.documents() {
+                if looked_at > 0 && looked_at.is_multiple_of(STRIDE) && self.is_late() {
+                    let next = in_part.first_ordinal + u64::from(document);
+                    let rest = first.iter().filter(|scored| scored.ordinal >= next);
+                    rest.for_each(|scored| top.offer(*scored));
                     return Ok(false);
                 }
+                looked_at += 1;
                 if bounds.pay()
                     && let Some(bound) = scorer.bound(in_part.segment, document)?
                     && bounds.note(key(bound) < top.floor())
@@ -184,8 +194,8 @@ impl Search<'_> {
         Ok(true)
     }
 
-    /// The score of the worst of `k` good documents, as far as they are easy to find.
-    fn floor(&self, top: &TopK) -> Result<u32> {
+    /// The best `k` of an approximate search, best first; none where there are few documents.
+    fn first(&self, top: &TopK) -> Result<Vec<Scored>> {
         let mut first = TopK::new(top.k(), top.floor());
         let effort = Effort::for_hits(top.k());
         let documents: u64 = self
@@ -196,9 +206,7 @@ impl Search<'_> {
         if documents > 4 * effort.candidates as u64 {
             self.refine(self.candidates(effort)?, &mut first)?;
         }
-        let full = first.is_full();
-        let worst = first.into_sorted().last().map(|worst| worst.score);
-        Ok(worst.filter(|_| full).unwrap_or(0))
+        Ok(first.into_sorted())
     }
 
     fn scored(&self, candidate: &Candidate) -> Scored {
