@@ -92,6 +92,7 @@ fn write_texts(vfs: Arc<dyn Vfs>) -> Result<()> {
         average_length: None,
     };
     let schema = Schema {
+        encoders: Default::default(),
         ids: KeyKind::Int,
         sparse: Some(SparseSchema {
             terms: KeyKind::Str,
@@ -122,6 +123,7 @@ const DOCUMENTS: i64 = 120;
 /// each kind, and some of few documents. An operating point.
 fn write_blocks(vfs: Arc<dyn Vfs>) -> Result<()> {
     let schema = Schema {
+        encoders: Default::default(),
         ids: KeyKind::Int,
         sparse: Some(SparseSchema {
             terms: KeyKind::Int,
@@ -166,6 +168,7 @@ const DIM: usize = 16;
 /// Two levels of codes of both kinds, documents with and without tokens, cells, an operating point.
 fn write_tokens(vfs: Arc<dyn Vfs>) -> Result<()> {
     let schema = Schema {
+        encoders: Default::default(),
         ids: KeyKind::Int,
         sparse: None,
         multivector: Some(MultiVectorSchema {

@@ -68,6 +68,7 @@ fn make(seed: u64) -> Made {
     let dim = random.pick(&[8, 16, 24]);
     let documents = random.pick(&[1, 2, 9, 40, 120]);
     let schema = Schema {
+        encoders: Default::default(),
         ids: KeyKind::Int,
         sparse: None,
         multivector: Some(MultiVectorSchema {

@@ -147,6 +147,7 @@ fn a_query_may_find_nothing() {
 fn large_weights_clip() {
     let vfs = SimVfs::new();
     let schema = Schema {
+        encoders: Default::default(),
         sparse: Some(SparseSchema {
             max_weight: Some(255.0),
             ..schema(8, true).sparse.unwrap()

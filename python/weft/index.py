@@ -95,6 +95,11 @@ class Index:
         """Number of the commit that is seen."""
         return self._core.generation
 
+    @property
+    def notes(self) -> dict[str, str]:
+        """What `Writer.note` left, by name."""
+        return self._core.notes
+
     def search(
         self,
         *,

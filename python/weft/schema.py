@@ -137,6 +137,9 @@ class Schema:
         Values kept with each document for ``where=`` and `Index.get`.
     ids : {"str", "int"}
         Kind of the external ids.
+    encoders : mapping of {"sparse", "multivector"} to mapping
+        Settings of the encoders that make the vectors, as JSON, so that queries can be encoded alike; `TextIndex` keeps
+        and compares them.
 
     Examples
     --------
@@ -149,6 +152,7 @@ class Schema:
     attributes: Mapping[str, AttributeKind] = field(default_factory=dict)
     ids: Kind = "str"
     multivector: MultiVector | None = None
+    encoders: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Return the JSON form.
@@ -177,6 +181,8 @@ class Schema:
             "multivector": None if self.multivector is None else asdict(self.multivector),
             "attributes": dict(self.attributes),
         }
+        if self.encoders != {}:
+            shape["encoders"] = _encoders_shape(self.encoders)
         try:
             return json.dumps(shape, allow_nan=False)
         except (TypeError, ValueError) as error:
@@ -214,6 +220,7 @@ class Schema:
                 dict(shape["attributes"]),
                 shape["ids"],
                 None if multivector is None else MultiVector(**multivector),
+                shape.get("encoders", {}),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InvalidInput(f"schema: not the JSON form of a schema: {error!r}") from error
@@ -222,6 +229,12 @@ class Schema:
     def terms(self) -> Kind:
         """Kind of the terms: ``"str"`` for text, otherwise as declared."""
         return self.sparse.terms if isinstance(self.sparse, Sparse) else "str"
+
+
+def _encoders_shape(encoders: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    if not isinstance(encoders, Mapping) or not all(isinstance(each, Mapping) for each in encoders.values()):
+        raise InvalidInput(f"schema: encoders must map representations to settings; got {shown(encoders)}")
+    return {name: dict(settings) for name, settings in encoders.items()}
 
 
 def _sparse_shape(sparse: Sparse | Bm25 | None) -> dict[str, Any] | None:

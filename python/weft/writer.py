@@ -196,6 +196,30 @@ class Writer:
         alone = isinstance(ids, (str, int, np.integer))
         return self._core.delete(inputs.keys("ids", [ids] if alone else ids, self._schema.ids))
 
+    def note(self, name: str, text: str | None) -> None:
+        """Leave a note in the index, published by the next commit together with the documents before it.
+
+        Parameters
+        ----------
+        name : str
+            1 to 255 bytes.
+        text : str, optional
+            At most 64 KiB; replaces an earlier note of that name. None removes it.
+
+        Raises
+        ------
+        InvalidInput
+            The name or the text is too long, or there would be more than 1,024 notes.
+
+        Examples
+        --------
+        >>> with weft.Writer("tiny.weft", weft.Schema(sparse=weft.Bm25())) as writer:
+        ...     writer.note("source", "corpus of May")
+        >>> weft.open("tiny.weft").notes
+        {'source': 'corpus of May'}
+        """
+        self._core.set_note(inputs.text("name", name), None if text is None else inputs.text("text", text))
+
     def commit(self) -> int:
         """Publish what is pending, atomically and durably.
 

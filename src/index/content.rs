@@ -1,6 +1,8 @@
 //! What the manifest says beyond the list of files: the schema, the scale, the segments in insertion
 //! order. Bytes: storage/FORMAT.md, "Manifest".
 
+use std::collections::BTreeMap;
+
 use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +32,34 @@ pub struct Content {
     pub operating_points: Vec<OperatingPoint>,
     #[serde(default)]
     pub effort_points: Vec<EffortPoint>,
+    /// What whoever writes the index wants to find again, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub notes: BTreeMap<String, String>,
+}
+
+const LONGEST_NOTE: usize = 64 << 10;
+const LONGEST_NOTE_NAME: usize = 255;
+const MOST_NOTES: usize = 1024;
+
+pub fn check_notes(notes: &BTreeMap<String, String>) -> Result<()> {
+    let invalid = |message: String| Err(Error::InvalidInput(message));
+    if notes.len() > MOST_NOTES {
+        return invalid(format!("more than {MOST_NOTES} notes; remove some"));
+    }
+    for (name, note) in notes {
+        if name.is_empty() || name.len() > LONGEST_NOTE_NAME {
+            return invalid(format!(
+                "note {name:?}: use a name of 1 to {LONGEST_NOTE_NAME} bytes"
+            ));
+        }
+        if note.len() > LONGEST_NOTE {
+            let length = note.len();
+            return invalid(format!(
+                "note {name:?} has {length} bytes; keep it below {LONGEST_NOTE}"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// What the manifest says of a codebook.
@@ -57,6 +87,9 @@ pub fn read(vfs: &dyn Vfs, generation: u64) -> Result<Manifest<Content>> {
     let content = &manifest.content;
     let corrupt = |detail: &str| Err(Error::corrupt(&path, detail));
     if let Err(error) = content.schema.validate() {
+        return corrupt(&error.to_string());
+    }
+    if let Err(error) = check_notes(&content.notes) {
         return corrupt(&error.to_string());
     }
     if content

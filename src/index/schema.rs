@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::multivector::Codec;
@@ -21,7 +22,13 @@ pub struct Schema {
     /// Kind of each attribute, by name.
     #[serde(default)]
     pub attributes: BTreeMap<String, AttributeKind>,
+    /// What texts become vectors by, for each representation: settings that only the encoder understands.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub encoders: BTreeMap<String, Map<String, Value>>,
 }
+
+/// Bytes of the settings of all encoders as JSON.
+const MOST_SETTINGS: usize = 64 << 10;
 
 /// By measurement; see ARCHITECTURE.md.
 pub const DEFAULT_BLOCK_SIZE: u32 = 64;
@@ -136,6 +143,28 @@ impl Schema {
         self.bm25().map(new).transpose()
     }
 
+    fn validate_encoders(&self) -> Result<()> {
+        for name in self.encoders.keys() {
+            let known = match name.as_str() {
+                "sparse" => self.sparse.is_some() && self.bm25().is_none(),
+                "multivector" => self.multivector.is_some(),
+                _ => false,
+            };
+            if !known {
+                return Err(Error::InvalidInput(format!(
+                    "encoders: {name:?} is not a representation of this schema that is made by an encoder"
+                )));
+            }
+        }
+        let length = serde_json::to_string(&self.encoders).map_or(0, |json| json.len());
+        match length > MOST_SETTINGS {
+            true => Err(Error::InvalidInput(format!(
+                "encoders: {length} bytes of settings; keep them below {MOST_SETTINGS}"
+            ))),
+            false => Ok(()),
+        }
+    }
+
     pub fn validate(&self) -> Result<()> {
         let invalid = |message: String| Err(Error::InvalidInput(message));
         for name in self.attributes.keys() {
@@ -146,6 +175,7 @@ impl Schema {
             }
         }
         self.codec()?;
+        self.validate_encoders()?;
         let Some(sparse) = &self.sparse else {
             return Ok(());
         };

@@ -1,6 +1,7 @@
 //! One generation of an index, mapped: search, lookup, statistics. It never changes, whatever a writer
 //! does, and needs no lock.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use rayon::prelude::*;
@@ -89,6 +90,11 @@ impl Snapshot {
 
     pub fn schema(&self) -> &Schema {
         &self.content.schema
+    }
+
+    /// What was noted by name.
+    pub fn notes(&self) -> &BTreeMap<String, String> {
+        &self.content.notes
     }
 
     /// Live documents.

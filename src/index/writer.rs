@@ -1,7 +1,7 @@
 //! The writer: takes documents and deletions, keeps at most `memory_limit` bytes of them in memory, and
 //! publishes them as one new generation. Until then nothing that a reader sees changes.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,6 +54,7 @@ pub struct Writer {
     pub(super) buffer: Buffer,
     operating_points: Vec<OperatingPoint>,
     effort_points: Vec<EffortPoint>,
+    notes: BTreeMap<String, String>,
     pub(super) codebook: Option<KnownCodebook>,
     memory_limit: u64,
     pub(super) interrupt: Interrupt,
@@ -114,6 +115,7 @@ impl Writer {
             segments: state.segments,
             operating_points: state.operating_points,
             effort_points: state.effort_points,
+            notes: state.notes,
             codebook: state.codebook,
             memory_limit,
             interrupt,
@@ -301,6 +303,7 @@ impl Writer {
                 codebook: self.codebook.as_ref().map(|known| known.entry),
                 operating_points: self.operating_points.clone(),
                 effort_points: self.effort_points.clone(),
+                notes: self.notes.clone(),
             },
         }
     }
@@ -342,6 +345,20 @@ impl Writer {
         Ok(())
     }
 
+    /// Leaves a note for whoever opens the index, from the next commit on; `None` removes it.
+    pub fn set_note(&mut self, name: &str, note: Option<&str>) -> Result<()> {
+        self.check_usable()?;
+        let mut notes = self.notes.clone();
+        match note {
+            Some(note) => notes.insert(name.to_owned(), note.to_owned()),
+            None => notes.remove(name),
+        };
+        content::check_notes(&notes)?;
+        self.changed |= notes != self.notes;
+        self.notes = notes;
+        Ok(())
+    }
+
     /// Forgets everything since the newest generation.
     pub fn rollback(&mut self) -> Result<()> {
         self.check_usable()?;
@@ -355,6 +372,7 @@ impl Writer {
         self.segments = state.segments;
         self.operating_points = state.operating_points;
         self.effort_points = state.effort_points;
+        self.notes = state.notes;
         self.codebook = state.codebook;
         self.buffer = Buffer::new(&self.schema);
         self.changed = self.generation == 0 || !self.predecessors.is_empty();
@@ -558,6 +576,7 @@ struct State {
     segments: Vec<Segment>,
     operating_points: Vec<OperatingPoint>,
     effort_points: Vec<EffortPoint>,
+    notes: BTreeMap<String, String>,
     codebook: Option<KnownCodebook>,
 }
 
@@ -573,6 +592,7 @@ impl State {
             segments: vec![],
             operating_points: vec![],
             effort_points: vec![],
+            notes: BTreeMap::new(),
             codebook: None,
         })
     }
@@ -603,6 +623,7 @@ impl State {
             segments,
             operating_points: content.operating_points,
             effort_points: content.effort_points,
+            notes: content.notes,
         })
     }
 }

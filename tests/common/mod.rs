@@ -39,6 +39,7 @@ pub fn schema() -> Schema {
         ("year", AttributeKind::Int64),
     ];
     Schema {
+        encoders: Default::default(),
         ids: KeyKind::Str,
         sparse: Some(SparseSchema {
             terms: KeyKind::Int,

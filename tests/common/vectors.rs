@@ -62,6 +62,7 @@ impl Columns {
 
 pub fn schema(block_size: u32, reorder: bool) -> Schema {
     Schema {
+        encoders: Default::default(),
         ids: KeyKind::Int,
         sparse: Some(SparseSchema {
             terms: KeyKind::Int,

@@ -24,6 +24,7 @@ const DIM: usize = 8;
 fn made(codec: &str) -> SimVfs {
     let vfs = SimVfs::new();
     let schema = Schema {
+        encoders: Default::default(),
         ids: KeyKind::Int,
         sparse: None,
         multivector: Some(MultiVectorSchema {

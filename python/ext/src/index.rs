@@ -1,5 +1,6 @@
 //! `weft._native.Index`.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -105,6 +106,11 @@ impl Index {
     #[getter]
     fn generation(&self) -> u64 {
         self.snapshot().generation()
+    }
+
+    #[getter]
+    fn notes(&self) -> BTreeMap<String, String> {
+        self.snapshot().notes().clone()
     }
 
     fn __len__(&self) -> usize {

@@ -182,6 +182,10 @@ impl Writer {
         self.with(py, |writer| writer.set_effort_points(points))
     }
 
+    fn set_note(&self, py: Python<'_>, name: &str, note: Option<&str>) -> PyResult<()> {
+        self.with(py, |writer| writer.set_note(name, note))
+    }
+
     fn close(&self, py: Python<'_>) {
         py.detach(|| drop(lock(&self.core).take()));
     }
