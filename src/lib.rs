@@ -14,6 +14,7 @@ pub mod interchange;
 pub mod kernels;
 pub mod multivector;
 pub mod pool;
+pub mod sketch;
 pub mod sparse;
 pub mod storage;
 pub mod text;

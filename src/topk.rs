@@ -86,6 +86,23 @@ impl TopK {
     }
 }
 
+/// A score as an integer of the same order, at least 1.
+pub fn key(score: f32) -> u32 {
+    let bits = score.to_bits();
+    match bits >> 31 {
+        0 => bits | 1 << 31,
+        _ => !bits,
+    }
+}
+
+/// The score that `key` made an integer of.
+pub fn score_of(key: u32) -> f32 {
+    f32::from_bits(match key >> 31 {
+        1 => key & !(1 << 31),
+        _ => !key,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,6 +130,29 @@ mod tests {
                 top.offer(scored);
             }
             prop_assert_eq!(top.into_sorted(), expected);
+        }
+    }
+
+    #[test]
+    fn keys_keep_the_order_of_scores() {
+        let scores = [
+            f32::NEG_INFINITY,
+            f32::MIN,
+            -1.5,
+            -1e-40,
+            0.0,
+            1e-40,
+            1.0,
+            1.5,
+            f32::MAX,
+            f32::INFINITY,
+        ];
+        for pair in scores.windows(2) {
+            assert!(key(pair[0]) < key(pair[1]), "{pair:?}");
+        }
+        for score in scores {
+            assert!(key(score) > 0);
+            assert_eq!(score_of(key(score)), score);
         }
     }
 }

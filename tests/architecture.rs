@@ -11,7 +11,7 @@ const LAYERS: [&[&str]; 7] = [
     &["topk", "pool"],
     &["kernels"],
     &["storage"],
-    &["sparse", "multivector", "text"],
+    &["sparse", "multivector", "sketch", "text"],
     &["interchange"],
     &["index"],
 ];

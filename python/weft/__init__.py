@@ -22,6 +22,7 @@ from weft.hits import Hit, Hits
 from weft.index import Contribution, Index, TokenMatch, open, verify
 from weft.maxsim import maxsim
 from weft.schema import Bm25, MultiVector, Schema, Sparse
+from weft.sketch import Fde, FdeEncoder, Lemur
 from weft.text import TextIndex
 from weft.tune import OperatingPoint
 from weft.tune_late import EffortPoint
@@ -33,12 +34,15 @@ __all__ = [
     "CorruptIndex",
     "EffortPoint",
     "Error",
+    "Fde",
+    "FdeEncoder",
     "FormatVersion",
     "Hit",
     "Hits",
     "Index",
     "InvalidInput",
     "IoError",
+    "Lemur",
     "Locked",
     "MultiVector",
     "NotFound",

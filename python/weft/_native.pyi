@@ -20,7 +20,7 @@ from weft._types import (
     Tokens,
 )
 
-__all__ = ["CiffReader", "Index", "Writer", "__version__", "analyze", "maxsim", "verify", "write_ciff"]
+__all__ = ["CiffReader", "FdeEncoder", "Index", "Writer", "__version__", "analyze", "maxsim", "verify", "write_ciff"]
 
 __version__: str
 
@@ -114,6 +114,25 @@ class CiffReader:
     def next_rows(
         self, budget: int
     ) -> tuple[list[str], npt.NDArray[np.int64], npt.NDArray[np.uint32], npt.NDArray[np.float32]] | None: ...
+
+@final
+class FdeEncoder:
+    def __new__(
+        cls,
+        dim: int,
+        shape: tuple[int, int, int],
+        orthogonal: bool,
+        gray: bool,
+        first_cell: bool,
+        seed: int,
+        rows: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None,
+        last: int | None,
+    ) -> FdeEncoder: ...
+    @property
+    def dimensions(self) -> int: ...
+    def encode(
+        self, vectors: Tokens | TokenQueries, query: bool, kind: str, threads: int
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]: ...
 
 def write_ciff(path: str, index: Index) -> None: ...
 def maxsim(

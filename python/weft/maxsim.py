@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 
 from weft import _native, inputs, tokens
-from weft.errors import InvalidInput
 
 
 def maxsim(queries: Any, documents: Any, *, num_threads: int = 0) -> npt.NDArray[np.float32]:
@@ -41,27 +40,9 @@ def maxsim(queries: Any, documents: Any, *, num_threads: int = 0) -> npt.NDArray
     [2.0, 0.0]
     """
     flat, offsets, single = tokens.queries(queries, None)
-    held = _documents(documents, flat.shape[1])
+    held = tokens.as_given(documents, flat.shape[1])
     threads = inputs.integer("num_threads", num_threads, low=0)
     ranges = zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
     scores = [_native.maxsim(flat[start:end], held, threads) for start, end in ranges]
     found = np.array(scores, np.float32).reshape(len(scores), len(held[1]) - 1)
     return found[0] if single else found
-
-
-def _documents(documents: Any, dim: int) -> Any:
-    """Return the vectors as they are in 16 bits, others in 32."""
-    if _are_halves(documents):
-        flat, offsets = tokens.documents(documents, None)
-    else:
-        flat, offsets, single = tokens.queries(documents, None)  # type: ignore[assignment]
-        if single:
-            raise InvalidInput("documents: an array of two dimensions is one document; pass [array]")
-    if len(flat) and flat.shape[1] != dim:
-        raise InvalidInput(f"documents have {flat.shape[1]} dimensions, queries {dim}")
-    return flat, offsets
-
-
-def _are_halves(documents: Any) -> bool:
-    arrays = documents if isinstance(documents, list) else [documents[0] if isinstance(documents, tuple) else documents]
-    return all(str(getattr(array, "dtype", "")).endswith("float16") for array in arrays)

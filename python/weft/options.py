@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from weft._types import Late, Options
 
 Plan = Literal["exhaustive", "block-max", "rows"]
-Source = Literal["sparse", "centroids", "both"]
+Source = Literal["sparse", "centroids", "sketch", "both"]
 
 _PLANS = get_args(Plan)
 _SOURCES = get_args(Source)

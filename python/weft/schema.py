@@ -10,7 +10,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from weft.errors import InvalidInput
+from weft import sketch as sketches
 from weft.inputs import shown
+from weft.sketch import Fde, Lemur
 
 Kind = Literal["int", "str"]
 AttributeKind = Literal["keyword", "int64", "float64"]
@@ -140,6 +142,9 @@ class Schema:
     encoders : mapping of {"sparse", "multivector"} to mapping
         Settings of the encoders that make the vectors, as JSON, so that queries can be encoded alike; `TextIndex` keeps
         and compares them.
+    sketch : Fde or Lemur, optional
+        One vector for the many of a document, made of the token vectors, to find candidates by. Without it their
+        centroids find them.
 
     Examples
     --------
@@ -153,6 +158,7 @@ class Schema:
     ids: Kind = "str"
     multivector: MultiVector | None = None
     encoders: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    sketch: Fde | Lemur | None = None
 
     def to_json(self) -> str:
         """Return the JSON form.
@@ -181,6 +187,8 @@ class Schema:
             "multivector": None if self.multivector is None else asdict(self.multivector),
             "attributes": dict(self.attributes),
         }
+        if self.sketch is not None:
+            shape["sketch"] = sketches.shape(self.sketch)
         if self.encoders != {}:
             shape["encoders"] = _encoders_shape(self.encoders)
         try:
@@ -221,6 +229,7 @@ class Schema:
                 shape["ids"],
                 None if multivector is None else MultiVector(**multivector),
                 shape.get("encoders", {}),
+                sketches.from_shape(shape.get("sketch")),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InvalidInput(f"schema: not the JSON form of a schema: {error!r}") from error

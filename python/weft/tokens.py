@@ -15,7 +15,7 @@ from weft.errors import InvalidInput
 from weft.inputs import Scalar, borrowable, by_row, integers, shown
 
 if TYPE_CHECKING:
-    from weft._types import Tokens
+    from weft._types import TokenQueries, Tokens
 
 _BLOCK = 4096
 """Tokens that are looked at together, so that what is made of them stays in the cache."""
@@ -91,6 +91,45 @@ def queries(value: object, dim: int | None) -> tuple[npt.NDArray[np.float32], np
     array = _dense(value)
     single = _is_matrix(array)
     return *_flat([array] if single else array, dim, np.float32), single
+
+
+def as_given(value: object, dim: int) -> "Tokens | TokenQueries":
+    """Return the token vectors of documents in 16 bits where they come so, otherwise in 32.
+
+    Parameters
+    ----------
+    value : what `documents` takes
+    dim : int
+        Dimensions of a vector.
+
+    Returns
+    -------
+    flat : (T, dim) float16 or float32
+    offsets : (n + 1,) int64
+
+    Raises
+    ------
+    InvalidInput
+        As for `documents`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from weft.tokens import as_given
+    >>> as_given([np.ones((2, 8))], dim=8)[0].dtype.name
+    'float32'
+    """
+    if _are_halves(value):
+        return documents(value, dim)
+    flat, offsets, single = queries(value, dim)
+    if single:
+        raise InvalidInput("documents: an array of two dimensions is one document; pass [array]")
+    return flat, offsets
+
+
+def _are_halves(value: Any) -> bool:
+    arrays = value if isinstance(value, list) else [value[0] if isinstance(value, tuple) and value else value]
+    return all(str(getattr(array, "dtype", "")).endswith("float16") for array in arrays)
 
 
 @np.errstate(over="ignore", under="ignore", invalid="ignore")

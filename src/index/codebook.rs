@@ -1,23 +1,30 @@
 //! The codebook of a writer: learned from the first token vectors, or from a sample given before, and
 //! again from all when they have drifted away from it.
 
+use std::ops::Range;
+
 use half::f16;
 
 use super::batch::TokenRows;
 use super::content::CodebookEntry;
 use super::merge;
 use super::segment::Segment;
-use super::writer::{KnownCodebook, Writer};
+use super::writer::{Known, Writer};
 use crate::error::{Error, Result};
 use crate::multivector::encode::encode;
 use crate::multivector::{Codebook, Codec, decode};
+use crate::sketch::Sketcher;
 
 /// Tokens that a codebook is learned from when it is learned again.
 const SAMPLED_AGAIN: usize = 1 << 22;
 
 impl Writer {
     pub(super) fn codebook(&self) -> Option<&Codebook> {
-        self.codebook.as_ref().map(|known| &known.codebook)
+        self.codebook.as_ref().map(|known| &known.shared)
+    }
+
+    pub(super) fn sketcher(&self) -> Option<&Sketcher> {
+        self.sketcher.as_ref().map(|known| &known.shared)
     }
 
     /// Learns the codebook from a sample, before any token vector is added.
@@ -40,22 +47,60 @@ impl Writer {
                 "the sample has no token vectors".into(),
             ));
         }
-        let learned = self.learn(sample.values);
-        let known = self.poison_after(learned)?;
-        self.codebook = Some(known);
+        let learned = self.learn_both(sample);
+        self.poison_after(learned)
+    }
+
+    fn learn_both(&mut self, sample: &TokenRows<'_>) -> Result<()> {
+        let offsets = sample.offsets.windows(2);
+        let values =
+            offsets.map(|pair| pair[0] as usize * sample.dim..pair[1] as usize * sample.dim);
+        let codebook = self.learn(sample.values)?;
+        let sketcher = self.learn_sketcher(sample.values, &values.collect::<Vec<_>>());
+        self.sketcher = sketcher.inspect_err(|_| self.collect())?;
+        self.codebook = Some(codebook);
         self.changed = true;
         Ok(())
     }
 
     /// Learns the codebook from what is buffered, if there is none yet.
     pub(super) fn train_on_buffer(&mut self) -> Result<()> {
-        if self.codebook.is_none() && self.buffer.tokens.tokens() > 0 {
+        let tokens = &self.buffer.tokens;
+        if self.codebook.is_none() && tokens.tokens() > 0 {
+            let documents: Vec<_> = (0..tokens.rows() as u32)
+                .map(|row| tokens.values(row))
+                .collect();
+            let sketcher = self.learn_sketcher(tokens.vectors(), &documents)?;
             self.codebook = Some(self.learn(self.buffer.tokens.vectors())?);
+            self.sketcher = sketcher;
         }
         Ok(())
     }
 
-    fn learn(&self, vectors: &[f16]) -> Result<KnownCodebook> {
+    /// Learns what sketches are made by, if the schema asks for some.
+    fn learn_sketcher(
+        &self,
+        values: &[f16],
+        documents: &[Range<usize>],
+    ) -> Result<Option<Known<Sketcher>>> {
+        let (Some(settings), Some(tokens)) = (&self.schema.sketch, &self.schema.multivector) else {
+            return Ok(None);
+        };
+        let sketcher = Sketcher::train(settings, tokens.dim, values, documents, &self.interrupt)?;
+        let measured = &documents[..documents.len().min(SKETCHES_MEASURED)];
+        let (coded, error) = sketcher.encode(values, measured, &self.interrupt)?;
+        let entry = CodebookEntry {
+            id: self.sketcher.as_ref().map_or(0, |known| known.entry.id) + 1,
+            error: error / coded.count().max(1) as f64,
+        };
+        Ok(Some(Known {
+            file: sketcher.write(&*self.vfs, &entry.file_name("sketch"), self.index)?,
+            entry,
+            shared: sketcher,
+        }))
+    }
+
+    fn learn(&self, vectors: &[f16]) -> Result<Known<Codebook>> {
         let codec = self.codec()?;
         let wanted = self
             .schema
@@ -68,10 +113,10 @@ impl Writer {
             id: self.codebook.as_ref().map_or(0, |known| known.entry.id) + 1,
             error: encode(&codebook, measured, &self.interrupt)?.errors.mean(),
         };
-        Ok(KnownCodebook {
-            file: codebook.write(&*self.vfs, &entry.file_name(), self.index)?,
+        Ok(Known {
+            file: codebook.write(&*self.vfs, &entry.file_name("multivector"), self.index)?,
             entry,
-            codebook,
+            shared: codebook,
         })
     }
 
@@ -101,7 +146,7 @@ impl Writer {
         let Some(old) = self.codebook.replace(new) else {
             return Ok(());
         };
-        match self.recode(&old.codebook) {
+        match self.recode(&old.shared) {
             Ok(segments) => {
                 self.segments = segments;
                 self.changed = true;
@@ -153,5 +198,7 @@ impl Writer {
     }
 }
 
+/// Documents whose error stands for that of all.
+const SKETCHES_MEASURED: usize = 256;
 /// Tokens whose error stands for that of all.
 const MEASURED: usize = 1 << 16;

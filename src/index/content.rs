@@ -11,6 +11,7 @@ use super::schema::Schema;
 use super::segment::{Segment, SegmentEntry};
 use crate::error::{Error, Result};
 use crate::multivector::Codebook;
+use crate::sketch::Sketcher;
 use crate::storage::MAX_FILE_LENGTH;
 use crate::storage::manifest::{self, Manifest};
 use crate::storage::section::SectionFile;
@@ -28,6 +29,9 @@ pub struct Content {
     /// What token vectors are coded with, once there were any.
     #[serde(default)]
     pub codebook: Option<CodebookEntry>,
+    /// What sketches are made by, once there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sketcher: Option<CodebookEntry>,
     #[serde(default)]
     pub operating_points: Vec<OperatingPoint>,
     #[serde(default)]
@@ -72,8 +76,9 @@ pub struct CodebookEntry {
 }
 
 impl CodebookEntry {
-    pub fn file_name(&self) -> String {
-        format!("codebook-{}.multivector", self.id)
+    /// `kind` is that of the files of segments that it belongs to.
+    pub fn file_name(&self, kind: &str) -> String {
+        format!("codebook-{}.{kind}", self.id)
     }
 }
 
@@ -120,7 +125,10 @@ pub fn read(vfs: &dyn Vfs, generation: u64) -> Result<Manifest<Content>> {
             && segment.tokens <= MOST_TOKENS
             && segment.vectors <= MAX_FILE_LENGTH
             && segment.squared_error >= 0.0
-            && (segment.vectors == 0 || content.codebook.is_some());
+            && segment.sketch_error >= 0.0
+            && (segment.vectors == 0 || content.codebook.is_some())
+            && (segment.vectors == 0
+                || content.sketcher.is_some() == content.schema.sketch.is_some());
         if !possible {
             return corrupt("a segment has impossible numbers");
         }
@@ -137,14 +145,31 @@ pub fn open_codebook(vfs: &dyn Vfs, manifest: &Manifest<Content>) -> Result<Opti
     let (Some(entry), Some(codec)) = (content.codebook, content.schema.codec()?) else {
         return Ok(None);
     };
-    let name = entry.file_name();
-    let Some(file) = manifest.files.iter().find(|file| file.name == name) else {
-        return Err(Error::corrupt(
-            &vfs.path(&name),
-            "not listed in the manifest",
-        ));
+    let file = open_shared(vfs, manifest, &entry.file_name("multivector"))?;
+    Codebook::open(&file, codec).map(Some)
+}
+
+/// Opens what the sketches of a generation are made by.
+pub fn open_sketcher(vfs: &dyn Vfs, manifest: &Manifest<Content>) -> Result<Option<Sketcher>> {
+    let content = &manifest.content;
+    let (schema, entry) = (&content.schema, content.sketcher);
+    let (Some(entry), Some(settings), Some(tokens)) = (entry, &schema.sketch, &schema.multivector)
+    else {
+        return Ok(None);
     };
-    Codebook::open(&SectionFile::open(vfs, file, manifest.index)?, codec).map(Some)
+    let file = open_shared(vfs, manifest, &entry.file_name("sketch"))?;
+    Sketcher::open(&file, settings, tokens.dim).map(Some)
+}
+
+/// Opens a file that all segments share.
+fn open_shared(vfs: &dyn Vfs, manifest: &Manifest<Content>, name: &str) -> Result<SectionFile> {
+    match manifest.files.iter().find(|file| file.name == name) {
+        Some(file) => SectionFile::open(vfs, file, manifest.index),
+        None => Err(Error::corrupt(
+            &vfs.path(name),
+            "not listed in the manifest",
+        )),
+    }
 }
 
 /// Opens the segments of a generation.
@@ -152,6 +177,7 @@ pub fn open_segments(
     vfs: &dyn Vfs,
     manifest: &Manifest<Content>,
     codebook: Option<&Codebook>,
+    sketcher: Option<&Sketcher>,
 ) -> Result<Vec<Segment>> {
     let content = &manifest.content;
     let open = |entry: &SegmentEntry| {
@@ -159,7 +185,7 @@ pub fn open_segments(
             vfs,
             manifest.index,
             &content.schema,
-            codebook,
+            (codebook, sketcher),
             entry.clone(),
             &manifest.files,
         )

@@ -2,14 +2,16 @@
 
 use super::attributes::write_attributes;
 use super::ids::write_ids;
-use super::segment::Segment;
+use super::segment::{Segment, SegmentEntry};
 use super::writer::Writer;
 use crate::error::Result;
 use crate::multivector::encode::encode;
 use crate::multivector::writer as token_writer;
+use crate::sketch::writer as sketch_writer;
 use crate::sparse::Scale;
 use crate::sparse::flush::Flush;
 use crate::sparse::writer as sparse_writer;
+use crate::storage::manifest::FileEntry;
 use crate::storage::section::SectionWriter;
 use crate::text::Bm25;
 
@@ -67,9 +69,30 @@ pub fn write(writer: &Writer, scale: Scale) -> Result<Option<Segment>> {
             entry.vectors = token_writer::write(&mut file, codebook, &source, &writer.interrupt)?;
             files.push(file.finish()?);
             entry.squared_error = encoded.errors.mean() * vectors as f64;
+            files.extend(write_sketch(writer, &rows, &mut entry)?);
         }
     }
-    Segment::open(vfs, writer.index, schema, codebook, entry, &files).map(Some)
+    let shared = (codebook, writer.sketcher());
+    Segment::open(vfs, writer.index, schema, shared, entry, &files).map(Some)
+}
+
+/// Writes the sketch file, if the schema asks for one.
+fn write_sketch(
+    writer: &Writer,
+    rows: &[u32],
+    entry: &mut SegmentEntry,
+) -> Result<Option<FileEntry>> {
+    let Some(sketcher) = writer.sketcher() else {
+        return Ok(None);
+    };
+    let tokens = &writer.buffer.tokens;
+    let documents: Vec<_> = rows.iter().map(|row| tokens.values(*row)).collect();
+    let (coded, error) = sketcher.encode(tokens.vectors(), &documents, &writer.interrupt)?;
+    entry.sketch_error = error;
+    let name = entry.file_name("sketch");
+    let mut file = SectionWriter::create(&*writer.vfs, &name, writer.index)?;
+    sketch_writer::write(&mut file, &coded, &writer.interrupt)?;
+    file.finish().map(Some)
 }
 
 /// Document weights: as given, or from term frequencies by BM25.

@@ -16,12 +16,13 @@ use super::segment::Segment;
 use super::snapshot::{Hit, Snapshot};
 use crate::error::{Error, Result};
 use crate::multivector::candidates::Candidate;
-use crate::multivector::search::{Effort, Part, Search, key, score_of};
+use crate::multivector::search::{Effort, Part, Search};
 use crate::multivector::{Codebook, Query, Scorer, decode, is_padding};
 use crate::pool;
+use crate::sketch;
 use crate::sparse::Request;
 use crate::storage::keys::{Key, Keys};
-use crate::topk::{Scored, TopK};
+use crate::topk::{Scored, TopK, key, score_of};
 
 /// Rows of 32-bit floats: query `i` has those from `offsets[i]` to `offsets[i + 1]` of `values`.
 #[derive(Clone, Copy, Debug)]
@@ -120,6 +121,16 @@ struct Common<'a> {
     slots: Vec<Slots<'a>>,
 }
 
+/// One query of a call, its rows as they came and ready to search with.
+struct One<'a> {
+    vectors: &'a [f32],
+    search: Search<'a>,
+    /// For each segment its number among the parts of the search.
+    numbers: &'a [Option<u32>],
+    common: &'a Common<'a>,
+    k: usize,
+}
+
 impl Snapshot {
     /// Answers each query by token vectors; with `sparse`, as many queries, as `Late` says. Documents
     /// without token vectors are not hits unless scores are joined.
@@ -131,6 +142,11 @@ impl Snapshot {
         options: &Options,
     ) -> Result<Vec<Answer>> {
         queries.check(self.dim()?)?;
+        if options.late.source == Some(Source::Sketch) && self.content.schema.sketch.is_none() {
+            return Err(Error::SchemaMismatch(
+                "this index has no sketches to find candidates by; make it with a schema that has some".into(),
+            ));
+        }
         if let Some(sparse) = sparse
             && sparse.len() != queries.len()
         {
@@ -183,52 +199,86 @@ impl Snapshot {
         };
         with_query(codebook, vectors, |query| {
             let (parts, numbers) = self.late_parts(&common.eligible);
-            let search = Search {
-                codebook,
-                query,
-                parts: &parts,
-                deadline: common.request.deadline,
+            let one = One {
+                vectors,
+                search: Search {
+                    codebook,
+                    query,
+                    parts: &parts,
+                    deadline: common.request.deadline,
+                },
+                numbers: &numbers,
+                common,
+                k,
             };
             let late = options.late;
             match sparse {
                 // Every document is scored, wherever candidates would have come from.
-                Some(_) if late.exact && late.fuse.is_none() => {
-                    self.search_alone(&search, common, k)
+                Some(sparse) if !late.exact || late.fuse.is_some() => {
+                    self.search_both(sparse, &one)
                 }
-                Some(sparse) => self.search_both(sparse, &search, &numbers, common, k),
-                None => self.search_alone(&search, common, k),
+                _ => self.search_alone(&one),
             }
         })
     }
 
-    fn search_alone(&self, search: &Search<'_>, common: &Common<'_>, k: usize) -> Result<Answer> {
+    fn search_alone(&self, one: &One<'_>) -> Result<Answer> {
+        let (search, common) = (&one.search, one.common);
         if search.query.rows == 0 {
             return Ok(complete(vec![]));
         }
         let least = common.options.min_score;
-        let mut top = TopK::new(k, least.map_or(0, key));
-        let all = match common.options.late.exact {
+        let mut top = TopK::new(one.k, least.map_or(0, key));
+        let all = match common.options.late.exact || search.is_small(common.effort)? {
             true => search.exact(&mut top)?,
-            false => search.approximate(common.effort, &mut top)?,
+            false => {
+                let candidates = self.candidates(one, common.effort)?;
+                search.refine(candidates, &mut top)?;
+                false
+            }
         };
         Ok(self.late_answer(top, all))
     }
 
-    /// Candidates by sparse vectors, by centroids, or both; ordered by token vectors, or by both scores.
-    fn search_both(
-        &self,
-        sparse: &SparseQuery,
-        search: &Search<'_>,
-        numbers: &[Option<u32>],
-        common: &Common<'_>,
-        k: usize,
-    ) -> Result<Answer> {
+    /// Candidates by token vectors alone.
+    fn candidates(&self, one: &One<'_>, effort: Effort) -> Result<Vec<Candidate>> {
+        let common = one.common;
+        let sketcher = match common.options.late.source {
+            Some(Source::Centroids) => None,
+            _ => self.sketcher.as_ref(),
+        };
+        let Some(sketcher) = sketcher else {
+            return one.search.candidates(effort);
+        };
+        let mut parts = vec![];
+        let each = self.segments.iter().zip(&self.first_ordinals);
+        for ((segment, first_ordinal), eligible) in each.zip(&common.eligible) {
+            parts.extend(segment.sketch.as_ref().map(|segment| sketch::search::Part {
+                segment,
+                eligible: eligible.get(),
+                first_ordinal: *first_ordinal,
+            }));
+        }
+        let mut top = TopK::new(effort.candidates, 0);
+        let query = sketcher.query(one.vectors);
+        sketch::search::scan(&query, &parts, common.request.deadline, &mut top);
+        let sorted = top.into_sorted().into_iter();
+        let hits: Vec<Hit> = sorted
+            .map(|scored| self.hit(scored.ordinal, score_of(scored.score)))
+            .collect();
+        Ok(given(&hits, one.numbers))
+    }
+
+    /// Candidates by sparse vectors, by token vectors, or both; ordered by token vectors, or by both scores.
+    fn search_both(&self, sparse: &SparseQuery, one: &One<'_>) -> Result<Answer> {
+        let (search, common, k) = (&one.search, one.common, one.k);
         let late = common.options.late;
         let source = late.source.unwrap_or(match late.fuse {
             Some(_) => Source::Both,
             None => Source::Sparse,
         });
-        let by_sparse = match source == Source::Centroids && late.fuse.is_none() {
+        let alone = matches!(source, Source::Centroids | Source::Sketch);
+        let by_sparse = match alone && late.fuse.is_none() {
             true => complete(vec![]),
             false => self.first_stage(sparse, common, k)?,
         };
@@ -236,27 +286,25 @@ impl Snapshot {
         let mut found: FxHashMap<(u32, u32), f32> = FxHashMap::default();
         let mut in_time = true;
         if search.query.rows > 0 {
-            let mut candidates = match source {
-                Source::Centroids => vec![],
-                _ => given(&sparse_hits, numbers),
+            let mut candidates = match alone {
+                true => vec![],
+                false => given(&sparse_hits, one.numbers),
             };
             if source != Source::Sparse {
                 let effort = Effort {
                     candidates: self.wanted(common, k),
                     ..common.effort
                 };
-                candidates.extend(search.candidates(effort)?);
+                candidates.extend(self.candidates(one, effort)?);
                 candidates.sort_unstable_by_key(|candidate| (candidate.part, candidate.document));
                 candidates.dedup_by_key(|candidate| (candidate.part, candidate.document));
             }
-            let mut top = TopK::new(
-                if late.fuse.is_some() {
-                    candidates.len()
-                } else {
-                    k
-                },
-                0,
-            );
+            let most = if late.fuse.is_some() {
+                candidates.len()
+            } else {
+                k
+            };
+            let mut top = TopK::new(most, 0);
             in_time = search.refine(candidates, &mut top)?;
             for scored in top.into_sorted() {
                 let hit = self.hit(scored.ordinal, score_of(scored.score));

@@ -10,6 +10,8 @@ use super::writer::Writer;
 use crate::error::Result;
 use crate::multivector::Codebook;
 use crate::multivector::writer as token_writer;
+use crate::sketch::Sketcher;
+use crate::sketch::writer as sketch_writer;
 use crate::sparse::merge::{DocumentMap, Merge};
 use crate::sparse::writer as sparse_writer;
 use crate::storage::MAX_FILE_LENGTH;
@@ -130,6 +132,11 @@ pub fn write(
             &mut entry,
         )?);
     }
+    if entry.vectors > 0
+        && let Some(sketcher) = writer.sketcher()
+    {
+        files.push(write_sketch(writer, sketcher, segments, &map, &entry)?);
+    }
     for segment in segments {
         // Tokens and clipped postings are counted for whole segments; deletions take an average share.
         let share = |count: u64| {
@@ -141,10 +148,12 @@ pub fn write(
         if recode_from.is_none() {
             let live = f64::from(segment.live()) / f64::from(segment.entry.documents.max(1));
             entry.squared_error += segment.entry.squared_error * live;
+            entry.sketch_error += segment.entry.sketch_error * live;
         }
     }
     entry.clipped = entry.clipped.min(entry.postings);
-    Segment::open(vfs, writer.index, schema, codebook, entry, &files).map(Some)
+    let shared = (codebook, writer.sketcher());
+    Segment::open(vfs, writer.index, schema, shared, entry, &files).map(Some)
 }
 
 /// Writes the multivector file, if there are token vectors.
@@ -178,6 +187,28 @@ fn write_multivector(
         None => token_writer::write(&mut file, codebook, &merge, interrupt)?,
     };
     file.finish().map(Some)
+}
+
+/// Writes the sketch file.
+fn write_sketch(
+    writer: &Writer,
+    sketcher: &Sketcher,
+    segments: &[Segment],
+    map: &DocumentMap,
+    entry: &SegmentEntry,
+) -> Result<FileEntry> {
+    let source = sketch_writer::Merge {
+        segments: segments
+            .iter()
+            .map(|segment| segment.sketch.as_ref())
+            .collect(),
+        origins: &map.origins,
+        bytes: sketcher.bytes(),
+    };
+    let name = entry.file_name("sketch");
+    let mut file = SectionWriter::create(&*writer.vfs, &name, writer.index)?;
+    sketch_writer::write(&mut file, &source, &writer.interrupt)?;
+    file.finish()
 }
 
 #[cfg(test)]

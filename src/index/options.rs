@@ -41,7 +41,8 @@ pub struct Late {
     pub candidates: Option<usize>,
     /// Cells that each row of a query looks into; by `k` when `None`.
     pub probes: Option<usize>,
-    /// Where candidates come from; from sparse vectors where the query has some, when `None`.
+    /// Where candidates come from. When `None`, from sparse vectors where the query has some, else from
+    /// sketches, else from cells.
     pub source: Option<Source>,
     /// How the scores of both are joined; candidates are ordered by their token vectors alone when `None`.
     pub fuse: Option<Fuse>,
@@ -54,7 +55,9 @@ pub enum Source {
     Sparse,
     /// The cells of the centroids of token vectors.
     Centroids,
-    /// Both.
+    /// The sketches of token vectors.
+    Sketch,
+    /// The best by sparse vectors, and those that would be found without.
     Both,
 }
 

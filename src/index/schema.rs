@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::multivector::Codec;
+use crate::sketch::Settings;
 use crate::storage::keys::KeyKind;
 use crate::text::{Analyzer, Bm25};
 
@@ -19,6 +20,9 @@ pub struct Schema {
     pub sparse: Option<SparseSchema>,
     #[serde(default)]
     pub multivector: Option<MultiVectorSchema>,
+    /// What the sketches of token vectors are made by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sketch: Option<Settings>,
     /// Kind of each attribute, by name.
     #[serde(default)]
     pub attributes: BTreeMap<String, AttributeKind>,
@@ -176,6 +180,14 @@ impl Schema {
         }
         self.codec()?;
         self.validate_encoders()?;
+        if let Some(sketch) = &self.sketch {
+            let Some(multivector) = &self.multivector else {
+                return invalid(
+                    "a sketch is made of token vectors; add multivector to the schema".into(),
+                );
+            };
+            sketch.validate(multivector.dim)?;
+        }
         let Some(sparse) = &self.sparse else {
             return Ok(());
         };

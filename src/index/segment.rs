@@ -12,6 +12,7 @@ use super::ids::Ids;
 use super::schema::Schema;
 use crate::error::{Error, Result};
 use crate::multivector::{Codebook, MultiVectorSegment};
+use crate::sketch::{SketchSegment, Sketcher};
 use crate::sparse::{Eligible, SparseSegment};
 use crate::storage::keys::Key;
 use crate::storage::manifest::{FileEntry, IndexId};
@@ -38,6 +39,13 @@ pub struct SegmentEntry {
     /// Of all its token vectors when they were encoded: the squared error by the squared length, added up.
     #[serde(default)]
     pub squared_error: f64,
+    /// Of all its documents with token vectors when they were sketched: the error, added up.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub sketch_error: f64,
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 impl SegmentEntry {
@@ -56,6 +64,7 @@ pub struct Segment {
     pub ids: Ids,
     pub sparse: Option<SparseSegment>,
     pub multivector: Option<MultiVectorSegment>,
+    pub sketch: Option<SketchSegment>,
     pub attributes: Attributes,
     pub deleted: Deleted,
     /// Documents that are not deleted, and where they lie; made when first asked for.
@@ -69,7 +78,7 @@ impl Segment {
         vfs: &dyn Vfs,
         index: IndexId,
         schema: &Schema,
-        codebook: Option<&Codebook>,
+        (codebook, sketcher): (Option<&Codebook>, Option<&Sketcher>),
         entry: SegmentEntry,
         files: &[FileEntry],
     ) -> Result<Self> {
@@ -110,6 +119,14 @@ impl Segment {
             }
             None => None,
         };
+        let sketch = match sketcher.filter(|_| entry.vectors > 0) {
+            Some(sketcher) => {
+                let file = open(entry.file_name("sketch"))?;
+                let (bits, dimensions) = (sketcher.bits(), sketcher.dimensions());
+                Some(SketchSegment::open(file, bits, dimensions, documents)?)
+            }
+            None => None,
+        };
         let deleted = match entry.deleted_generation {
             Some(generation) => Deleted::open(&open(entry.deleted_name(generation))?, documents)?,
             None => Deleted::none(documents),
@@ -127,6 +144,7 @@ impl Segment {
             ids,
             sparse,
             multivector,
+            sketch,
             attributes,
             deleted,
             live: OnceLock::new(),

@@ -16,6 +16,7 @@ use super::segment::Segment;
 use crate::error::{Error, Result};
 use crate::multivector::Codebook;
 use crate::pool;
+use crate::sketch::Sketcher;
 use crate::sparse::search::{self, Part, Request};
 use crate::sparse::{QuantizedQuery, Scale};
 use crate::storage::keys::{Key, OwnedKey};
@@ -29,7 +30,9 @@ pub struct Snapshot {
     pub(super) content: Content,
     pub(super) segments: Vec<Segment>,
     pub(super) codebook: Option<Codebook>,
-    pub(super) codebook_file: Option<FileEntry>,
+    pub(super) sketcher: Option<Sketcher>,
+    /// Files that all segments share.
+    pub(super) shared_files: Vec<FileEntry>,
     /// Insertion ordinal of the first document of each segment.
     pub(super) first_ordinals: Vec<u64>,
     pub(super) analyzer: Option<Analyzer>,
@@ -62,24 +65,27 @@ impl Snapshot {
     fn open_generation(vfs: &dyn Vfs, generation: u64) -> Result<Self> {
         let manifest = content::read(vfs, generation)?;
         let codebook = content::open_codebook(vfs, &manifest)?;
-        let segments = content::open_segments(vfs, &manifest, codebook.as_ref())?;
+        let sketcher = content::open_sketcher(vfs, &manifest)?;
+        let segments =
+            content::open_segments(vfs, &manifest, codebook.as_ref(), sketcher.as_ref())?;
         let mut next = 0_u64;
         let first_ordinals = segments.iter().map(|segment| {
             next += u64::from(segment.entry.documents);
             next - u64::from(segment.entry.documents)
         });
         let content = manifest.content;
-        let name = content.codebook.map(|entry| entry.file_name());
         Ok(Self {
             generation,
             first_ordinals: first_ordinals.collect(),
             analyzer: content.schema.analyzer()?,
             segments,
             codebook,
-            codebook_file: manifest
+            sketcher,
+            shared_files: manifest
                 .files
                 .into_iter()
-                .find(|file| Some(&file.name) == name.as_ref()),
+                .filter(|file| file.name.starts_with("codebook-"))
+                .collect(),
             content,
         })
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::snapshot::Snapshot;
+use crate::sketch::{Scale, SketchSegment};
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Stats {
@@ -26,6 +27,18 @@ pub struct Stats {
     /// Mean tokens of a document, where documents came as text.
     pub average_length: Option<f64>,
     pub multivector: Option<MultiVectorStats>,
+    pub sketch: Option<SketchStats>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct SketchStats {
+    pub dimensions: usize,
+    pub bytes_per_document: usize,
+    /// Of the documents that sketches were learned from: the mean share of a document that its sketch does
+    /// not explain, or with encodings, that its code loses.
+    pub error: f64,
+    /// The same of all documents, divided by it: well above 1 where they have drifted away.
+    pub drift: Option<f64>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -50,7 +63,7 @@ impl Snapshot {
         let mut bytes_by_kind = BTreeMap::new();
         let files = segments()
             .flat_map(|segment| &segment.files)
-            .chain(&self.codebook_file);
+            .chain(&self.shared_files);
         for file in files {
             let suffix = file.name.split_once('.').map_or("", |(_, suffix)| suffix);
             let kind = suffix.split('-').next().unwrap_or("");
@@ -73,8 +86,32 @@ impl Snapshot {
             max_weight: self.content.max_weight,
             clipped: sum(|segment| segment.entry.clipped),
             multivector,
+            sketch: self.sketch_stats(),
             average_length: (tokens > 0).then(|| tokens as f64 / documents as f64),
         }
+    }
+
+    fn sketch_stats(&self) -> Option<SketchStats> {
+        let (entry, sketcher) = self.content.sketcher.zip(self.sketcher.as_ref())?;
+        let with = self
+            .segments
+            .iter()
+            .filter_map(|segment| segment.sketch.as_ref());
+        let count: usize = with.map(SketchSegment::count).sum();
+        let sum: f64 = self
+            .segments
+            .iter()
+            .map(|segment| segment.entry.sketch_error)
+            .sum();
+        let mean = (count > 0).then(|| sum / count as f64);
+        Some(SketchStats {
+            dimensions: sketcher.dimensions(),
+            bytes_per_document: sketcher.bytes() + size_of::<Scale>(),
+            error: entry.error,
+            drift: mean
+                .filter(|_| entry.error > 0.0)
+                .map(|mean| mean / entry.error),
+        })
     }
 
     fn multivector_stats(&self, bytes: Option<u64>) -> Option<MultiVectorStats> {

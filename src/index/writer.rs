@@ -17,6 +17,7 @@ use super::segment::{Segment, SegmentEntry};
 use crate::error::{Error, Result};
 use crate::multivector::Codebook;
 use crate::pool::{self, Interrupt};
+use crate::sketch::Sketcher;
 use crate::sparse::Scale;
 use crate::sparse::writer::Layout;
 use crate::storage::FORMAT_VERSION;
@@ -55,18 +56,19 @@ pub struct Writer {
     operating_points: Vec<OperatingPoint>,
     effort_points: Vec<EffortPoint>,
     notes: BTreeMap<String, String>,
-    pub(super) codebook: Option<KnownCodebook>,
+    pub(super) codebook: Option<Known<Codebook>>,
+    pub(super) sketcher: Option<Known<Sketcher>>,
     memory_limit: u64,
     pub(super) interrupt: Interrupt,
     pub(super) changed: bool,
     poisoned: bool,
 }
 
-/// A codebook with its file.
-pub(super) struct KnownCodebook {
+/// What all segments share, with its file.
+pub(super) struct Known<T> {
     pub entry: CodebookEntry,
     pub file: FileEntry,
-    pub codebook: Codebook,
+    pub shared: T,
 }
 
 impl Writer {
@@ -117,6 +119,7 @@ impl Writer {
             effort_points: state.effort_points,
             notes: state.notes,
             codebook: state.codebook,
+            sketcher: state.sketcher,
             memory_limit,
             interrupt,
             poisoned: false,
@@ -292,7 +295,7 @@ impl Writer {
             files: segments
                 .clone()
                 .flat_map(|segment| &segment.files)
-                .chain(self.codebook.as_ref().map(|known| &known.file))
+                .chain(self.shared_files())
                 .cloned()
                 .collect(),
             content: Content {
@@ -301,6 +304,7 @@ impl Writer {
                 next_segment: self.next_segment,
                 segments: segments.map(|segment| segment.entry.clone()).collect(),
                 codebook: self.codebook.as_ref().map(|known| known.entry),
+                sketcher: self.sketcher.as_ref().map(|known| known.entry),
                 operating_points: self.operating_points.clone(),
                 effort_points: self.effort_points.clone(),
                 notes: self.notes.clone(),
@@ -374,6 +378,7 @@ impl Writer {
         self.effort_points = state.effort_points;
         self.notes = state.notes;
         self.codebook = state.codebook;
+        self.sketcher = state.sketcher;
         self.buffer = Buffer::new(&self.schema);
         self.changed = self.generation == 0 || !self.predecessors.is_empty();
         self.collect();
@@ -480,6 +485,7 @@ impl Writer {
             tokens: 0,
             vectors: 0,
             squared_error: 0.0,
+            sketch_error: 0.0,
         }
     }
 
@@ -506,12 +512,18 @@ impl Writer {
     /// Removes files that neither the newest generation nor this writer needs.
     pub(super) fn collect(&self) {
         let own = self.segments.iter().flat_map(|segment| &segment.files);
-        let codebook = self.codebook.as_ref().map(|known| &known.file);
-        let files = own.chain(&self.published).chain(codebook);
+        let files = own.chain(&self.published).chain(self.shared_files());
         let files = files.map(|file| &file.name);
         let mut keep: HashSet<String> = files.chain(&self.predecessors).cloned().collect();
         keep.insert(manifest::name_of(self.generation));
         commit::collect(&*self.vfs, &keep);
+    }
+
+    fn shared_files(&self) -> impl Iterator<Item = &FileEntry> {
+        let codebook = self.codebook.as_ref().map(|known| &known.file);
+        codebook
+            .into_iter()
+            .chain(self.sketcher.as_ref().map(|known| &known.file))
     }
 
     pub(super) fn check_usable(&self) -> Result<()> {
@@ -560,6 +572,7 @@ impl Drop for Writer {
         if !self.poisoned {
             self.segments.clear();
             self.codebook = None;
+            self.sketcher = None;
             self.collect();
         }
     }
@@ -577,7 +590,8 @@ struct State {
     operating_points: Vec<OperatingPoint>,
     effort_points: Vec<EffortPoint>,
     notes: BTreeMap<String, String>,
-    codebook: Option<KnownCodebook>,
+    codebook: Option<Known<Codebook>>,
+    sketcher: Option<Known<Sketcher>>,
 }
 
 impl State {
@@ -594,26 +608,20 @@ impl State {
             effort_points: vec![],
             notes: BTreeMap::new(),
             codebook: None,
+            sketcher: None,
         })
     }
 
     fn read(vfs: &dyn Vfs, generation: u64) -> Result<Self> {
         let manifest = content::read(vfs, generation)?;
         let codebook = content::open_codebook(vfs, &manifest)?;
-        let segments = content::open_segments(vfs, &manifest, codebook.as_ref())?;
+        let sketcher = content::open_sketcher(vfs, &manifest)?;
+        let segments =
+            content::open_segments(vfs, &manifest, codebook.as_ref(), sketcher.as_ref())?;
         let content = manifest.content;
-        let name = content.codebook.map(|entry| entry.file_name());
-        let file = manifest
-            .files
-            .iter()
-            .find(|file| Some(&file.name) == name.as_ref());
-        let known = content.codebook.zip(file).zip(codebook);
         Ok(Self {
-            codebook: known.map(|((entry, file), codebook)| KnownCodebook {
-                entry,
-                file: file.clone(),
-                codebook,
-            }),
+            codebook: known(&manifest.files, content.codebook, "multivector", codebook),
+            sketcher: known(&manifest.files, content.sketcher, "sketch", sketcher),
             index: manifest.index,
             generation,
             files: manifest.files,
@@ -626,4 +634,19 @@ impl State {
             notes: content.notes,
         })
     }
+}
+
+fn known<T>(
+    files: &[FileEntry],
+    entry: Option<CodebookEntry>,
+    kind: &str,
+    shared: Option<T>,
+) -> Option<Known<T>> {
+    let entry = entry?;
+    let name = entry.file_name(kind);
+    Some(Known {
+        file: files.iter().find(|file| file.name == name)?.clone(),
+        entry,
+        shared: shared?,
+    })
 }

@@ -9,6 +9,7 @@ use bytemuck::{AnyBitPattern, NoUninit};
 mod avx2;
 mod dispatch;
 mod scalar;
+pub mod sketch;
 #[cfg(test)]
 mod tests;
 pub mod tokens;

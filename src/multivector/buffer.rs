@@ -47,6 +47,17 @@ impl TokenBuffer {
         &self.vectors
     }
 
+    /// Where the values of a row lie.
+    pub fn values(&self, row: u32) -> std::ops::Range<usize> {
+        let tokens = self.row(row);
+        tokens.start * self.dim..tokens.end * self.dim
+    }
+
+    /// How many rows there are, those that were deleted since included.
+    pub fn rows(&self) -> usize {
+        self.ends.len()
+    }
+
     /// Where a row lies.
     pub fn row(&self, row: u32) -> std::ops::Range<usize> {
         let row = row as usize;

@@ -12,7 +12,7 @@ use super::query::Query;
 use super::reader::MultiVectorSegment;
 use super::score::Scorer;
 use crate::error::Result;
-use crate::topk::{Scored, TopK};
+use crate::topk::{Scored, TopK, key};
 
 /// A segment that is searched.
 pub struct Part<'a> {
@@ -77,18 +77,8 @@ pub struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Offers the best documents to `top`; true when no other can be better.
-    pub fn approximate(&self, effort: Effort, top: &mut TopK) -> Result<bool> {
-        if self.is_small(effort)? {
-            return self.exact(top);
-        }
-        let candidates = self.candidates(effort)?;
-        self.refine(candidates, top)?;
-        Ok(false)
-    }
-
     /// Whether looking at every document takes no longer than choosing among them.
-    fn is_small(&self, effort: Effort) -> Result<bool> {
+    pub fn is_small(&self, effort: Effort) -> Result<bool> {
         let (mut documents, mut tokens) = (0, 0);
         for part in self.parts {
             for document in part.documents() {
@@ -242,50 +232,5 @@ impl Bounds {
         self.tried += 1;
         self.excluded += u32::from(excluded);
         excluded
-    }
-}
-
-/// A score as an integer of the same order, at least 1.
-pub fn key(score: f32) -> u32 {
-    let bits = score.to_bits();
-    match bits >> 31 {
-        0 => bits | 1 << 31,
-        _ => !bits,
-    }
-}
-
-/// The score that `key` made an integer of.
-pub fn score_of(key: u32) -> f32 {
-    f32::from_bits(match key >> 31 {
-        1 => key & !(1 << 31),
-        _ => !key,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_keep_the_order_of_scores() {
-        let scores = [
-            f32::NEG_INFINITY,
-            f32::MIN,
-            -1.5,
-            -1e-40,
-            0.0,
-            1e-40,
-            1.0,
-            1.5,
-            f32::MAX,
-            f32::INFINITY,
-        ];
-        for pair in scores.windows(2) {
-            assert!(key(pair[0]) < key(pair[1]), "{pair:?}");
-        }
-        for score in scores {
-            assert!(key(score) > 0);
-            assert_eq!(score_of(key(score)), score);
-        }
     }
 }

@@ -26,6 +26,7 @@ pub fn choices(py: Python<'_>, choices: &LateChoices) -> PyResult<Late> {
         None => None,
         Some("sparse") => Some(Source::Sparse),
         Some("centroids") => Some(Source::Centroids),
+        Some("sketch") => Some(Source::Sketch),
         Some("both") => Some(Source::Both),
         Some(other) => return Err(invalid(py, format!("source {other:?} is unknown"))),
     };

@@ -6,6 +6,7 @@ mod ciff;
 mod error;
 mod index;
 mod late;
+mod sketch;
 mod writer;
 
 use pyo3::prelude::*;
@@ -43,6 +44,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<writer::Writer>()?;
     module.add_class::<index::Index>()?;
     module.add_class::<ciff::CiffReader>()?;
+    module.add_class::<sketch::FdeEncoder>()?;
     module.add_function(wrap_pyfunction!(ciff::write_ciff, module)?)?;
     module.add_function(wrap_pyfunction!(late::maxsim, module)?)?;
     module.add_function(wrap_pyfunction!(verify_index, module)?)?;

@@ -106,6 +106,12 @@ impl FloatRows {
     pub fn lanes(&self) -> usize {
         self.lanes
     }
+
+    /// The rows one after the other, those of empty lanes included.
+    pub fn to_rows(&self) -> Vec<f32> {
+        let lane = |lane| self.values.iter().skip(lane).step_by(self.lanes).copied();
+        (0..self.lanes).flat_map(lane).collect()
+    }
 }
 
 /// Calls the version of a function that the processor has, all of which are compiled from one definition.

@@ -1,0 +1,430 @@
+//! Fixed-dimensional encodings: one vector for many whose inner products approximate MaxSim (Dhulipala et
+//! al., MUVERA, 2024, section 2). In each repetition hyperplanes cut space into cells; a query adds up
+//! the projections of its vectors in each cell, a document takes their mean, and fills empty cells from
+//! the vector whose cell is nearest.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::bases::Bases;
+use super::random::{normal, signs};
+use crate::error::{Error, Result};
+use crate::kernels::sketch::{self, STEP};
+use crate::kernels::tokens::{self, FloatRows};
+
+/// The size of an encoding and how it is laid out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shape {
+    pub dim: usize,
+    pub repetitions: usize,
+    /// Hyperplanes of a repetition: it has 2^bits cells.
+    pub bits: usize,
+    /// Values of a cell.
+    pub projection: usize,
+    pub order: Order,
+    pub fill: Fill,
+}
+
+/// How the sides of its hyperplanes number a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The first hyperplane is the lowest bit.
+    Plain,
+    /// The first hyperplane is the highest bit of a Gray code.
+    Gray,
+}
+
+/// What an empty cell is filled from, among the vectors at the least distance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fill {
+    /// The first vector.
+    FirstVector,
+    /// The first vector of the cell of lowest number.
+    FirstCell,
+}
+
+/// Products with rows.
+#[derive(Clone)]
+pub enum Rows {
+    Bases(Bases),
+    Dense(FloatRows),
+}
+
+impl Rows {
+    fn width(&self) -> usize {
+        match self {
+            Self::Bases(bases) => bases.width(),
+            Self::Dense(rows) => rows.lanes(),
+        }
+    }
+
+    fn multiply(&self, vectors: &[f32], products: &mut Vec<f32>) {
+        match self {
+            Self::Bases(bases) => bases.multiply(vectors, products),
+            Self::Dense(rows) => {
+                products.resize(vectors.len() / rows.dim() * rows.lanes(), 0.0);
+                tokens::float_products(rows, vectors, products);
+            }
+        }
+    }
+}
+
+#[derive(Clone)]
+pub struct Fde {
+    shape: Shape,
+    hyperplanes: Rows,
+    projections: Rows,
+    last: Option<Fold>,
+}
+
+/// The last projection: each value is added to one of fewer, or subtracted, at random (a count sketch).
+#[derive(Clone)]
+struct Fold {
+    places: Vec<u32>,
+    signs: Vec<f32>,
+    dimensions: usize,
+}
+
+const LONGEST_VECTOR: usize = 1 << 16;
+const MOST_BITS: usize = 16;
+const MOST_DIMENSIONS: usize = 1 << 20;
+const HYPERPLANES: u64 = 1;
+const PROJECTIONS: u64 = 2;
+const FOLD: u64 = 3;
+
+impl Shape {
+    pub fn validate(&self) -> Result<()> {
+        let invalid = |message: String| Err(Error::InvalidInput(message));
+        if !(1..=LONGEST_VECTOR).contains(&self.dim) {
+            return invalid(format!("dim {}: use 1 to {LONGEST_VECTOR}", self.dim));
+        }
+        if self.bits > MOST_BITS {
+            return invalid(format!("bits {}: use 0 to {MOST_BITS}", self.bits));
+        }
+        if self.repetitions == 0 || self.projection == 0 {
+            return invalid("repetitions and projection must be at least 1".into());
+        }
+        let dimensions = (self.repetitions)
+            .checked_mul(self.projection)
+            .and_then(|product| product.checked_mul(1 << self.bits));
+        match dimensions {
+            Some(dimensions) if dimensions <= MOST_DIMENSIONS => Ok(()),
+            _ => invalid(format!(
+                "{} repetitions of 2^{} cells of {} values are more than {MOST_DIMENSIONS} dimensions",
+                self.repetitions, self.bits, self.projection
+            )),
+        }
+    }
+
+    pub fn cells(&self) -> usize {
+        1 << self.bits
+    }
+
+    pub fn dimensions(&self) -> usize {
+        self.repetitions * self.cells() * self.projection
+    }
+
+    pub fn hyperplanes(&self) -> usize {
+        self.repetitions * self.bits
+    }
+
+    pub fn projections(&self) -> usize {
+        self.repetitions * self.projection
+    }
+
+    /// The length of the values of a projection.
+    fn scale(&self) -> f32 {
+        1.0 / (self.projection as f32).sqrt()
+    }
+}
+
+impl Fde {
+    /// Rows of random orthogonal bases.
+    pub fn orthogonal(shape: Shape, seed: u64) -> Self {
+        let bases = |rows, scale, purpose| {
+            let mut random = stream(seed, purpose);
+            Rows::Bases(Bases::random(shape.dim, rows, scale, &mut random))
+        };
+        Self {
+            hyperplanes: bases(shape.hyperplanes(), 1.0, HYPERPLANES),
+            projections: bases(shape.projections(), shape.scale(), PROJECTIONS),
+            last: None,
+            shape,
+        }
+    }
+
+    /// Independent rows: normal for the hyperplanes, 1 or -1, scaled, for the projections.
+    pub fn independent(shape: Shape, seed: u64) -> Self {
+        let mut random = stream(seed, HYPERPLANES);
+        let hyperplanes = normal(shape.hyperplanes() * shape.dim, &mut random);
+        let mut random = stream(seed, PROJECTIONS);
+        let mut projections = signs(shape.projections() * shape.dim, &mut random);
+        projections
+            .iter_mut()
+            .for_each(|sign| *sign *= shape.scale());
+        Self::given(shape, &hyperplanes, &projections)
+    }
+
+    /// Rows that are given, one after the other.
+    pub fn given(shape: Shape, hyperplanes: &[f32], projections: &[f32]) -> Self {
+        let dense = |rows: &[f32]| Rows::Dense(FloatRows::new(rows, shape.dim));
+        Self {
+            hyperplanes: dense(hyperplanes),
+            projections: dense(projections),
+            last: None,
+            shape,
+        }
+    }
+
+    /// From what was stored: factors of orthogonal bases, or rows.
+    pub fn stored(
+        shape: Shape,
+        orthogonal: bool,
+        hyperplanes: Vec<f32>,
+        projections: Vec<f32>,
+    ) -> Self {
+        if !orthogonal {
+            return Self::given(shape, &hyperplanes, &projections);
+        }
+        let bases = |factors| Rows::Bases(Bases::from_factors(shape.dim, factors));
+        Self {
+            hyperplanes: bases(hyperplanes),
+            projections: bases(projections),
+            last: None,
+            shape,
+        }
+    }
+
+    /// Adds a last projection to fewer dimensions.
+    pub fn folded(mut self, dimensions: usize, seed: u64) -> Self {
+        let mut random = stream(seed, FOLD);
+        let count = self.shape.dimensions();
+        let place = |_| random.random_range(0..dimensions as u32);
+        self.last = Some(Fold {
+            places: (0..count).map(place).collect(),
+            signs: signs(count, &mut random),
+            dimensions,
+        });
+        self
+    }
+
+    pub fn is_folded(&self) -> bool {
+        self.last.is_some()
+    }
+
+    /// Values of an encoding, after the last projection if there is one.
+    pub fn dimensions(&self) -> usize {
+        self.last
+            .as_ref()
+            .map_or(self.shape.dimensions(), |fold| fold.dimensions)
+    }
+
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    pub fn rows(&self) -> (&Rows, &Rows) {
+        (&self.hyperplanes, &self.projections)
+    }
+}
+
+fn stream(seed: u64, purpose: u64) -> ChaCha8Rng {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    random.set_stream(purpose);
+    random
+}
+
+/// What an encoding is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Query,
+    Document,
+}
+
+/// Encodes one set of vectors after the other.
+pub struct Encoder<'a> {
+    fde: &'a Fde,
+    /// `[vector][row]`.
+    sides: Vec<f32>,
+    /// The sides of one vector as bits.
+    words: Vec<u64>,
+    projected: Vec<f32>,
+    /// `[vector][repetition]`: the block of the encoding that a vector belongs to.
+    places: Vec<u32>,
+    counts: Vec<u32>,
+    keys: Vec<u64>,
+    folded: Vec<f32>,
+}
+
+/// Above all distances there are.
+const FAR: u64 = (MOST_BITS as u64 + 1) * STEP;
+
+impl<'a> Encoder<'a> {
+    pub fn new(fde: &'a Fde) -> Self {
+        Self {
+            fde,
+            sides: vec![],
+            words: vec![0; fde.shape.hyperplanes().div_ceil(64)],
+            projected: vec![],
+            places: vec![],
+            counts: vec![],
+            keys: vec![],
+            folded: vec![],
+        }
+    }
+
+    /// Writes an encoding, from vectors one after the other; zeros when there are none. Vectors of zeros
+    /// add nothing to that of a query.
+    pub fn encode(&mut self, side: Side, vectors: &[f32], encoding: &mut [f32]) {
+        self.add_up(vectors, encoding);
+        if side == Side::Document && !vectors.is_empty() {
+            self.average(encoding);
+        }
+    }
+
+    /// Turns the sums of cells into means, and fills those that are empty.
+    fn average(&mut self, encoding: &mut [f32]) {
+        let shape = &self.fde.shape;
+        let (cells, projection) = (shape.cells(), shape.projection);
+        self.counts.clear();
+        self.counts.resize(shape.repetitions * cells, 0);
+        for place in &self.places {
+            self.counts[*place as usize] += 1;
+        }
+        let blocks = encoding.chunks_exact_mut(projection);
+        for (block, count) in blocks.zip(&self.counts) {
+            if *count > 1 {
+                let share = 1.0 / *count as f32;
+                block.iter_mut().for_each(|value| *value *= share);
+            }
+        }
+        for repetition in 0..shape.repetitions {
+            self.fill(repetition, encoding);
+        }
+    }
+
+    /// An encoding after the last projection; itself where there is none.
+    pub fn folded<'b>(&'b mut self, encoding: &'b [f32]) -> &'b [f32] {
+        let Some(fold) = &self.fde.last else {
+            return encoding;
+        };
+        self.folded.clear();
+        self.folded.resize(fold.dimensions, 0.0);
+        let each = encoding.iter().zip(&fold.places).zip(&fold.signs);
+        for ((value, place), sign) in each {
+            self.folded[*place as usize] += value * sign;
+        }
+        &self.folded
+    }
+
+    /// Adds up the projections of the vectors in each cell.
+    fn add_up(&mut self, vectors: &[f32], encoding: &mut [f32]) {
+        let shape = &self.fde.shape;
+        encoding.fill(0.0);
+        let count = vectors.len() / shape.dim;
+        self.fde.hyperplanes.multiply(vectors, &mut self.sides);
+        self.fde.projections.multiply(vectors, &mut self.projected);
+        self.places.clear();
+        for number in 0..count {
+            let sides = &self.sides[number * self.fde.hyperplanes.width()..];
+            sketch::above_zero(&sides[..shape.hyperplanes()], &mut self.words);
+            let first = self.places.len();
+            for repetition in 0..shape.repetitions {
+                let sides = bits_at(&self.words, repetition * shape.bits, shape.bits);
+                let cell = shape.order.cell(sides, shape.bits);
+                self.places
+                    .push(repetition as u32 * shape.cells() as u32 + cell);
+            }
+            let projected = &self.projected[number * self.fde.projections.width()..];
+            sketch::add_parts(
+                encoding,
+                &self.places[first..],
+                &projected[..shape.projections()],
+                shape.projection,
+            );
+        }
+    }
+
+    /// Fills the empty cells of a repetition from the vector whose cell is nearest.
+    fn fill(&mut self, repetition: usize, encoding: &mut [f32]) {
+        let shape = &self.fde.shape;
+        let (cells, projection) = (shape.cells(), shape.projection);
+        let first = repetition * cells;
+        if self.counts[first..first + cells]
+            .iter()
+            .all(|count| *count > 0)
+        {
+            return;
+        }
+        self.keys.clear();
+        self.keys.resize(cells, FAR);
+        let vectors = self.places.chunks_exact(shape.repetitions);
+        for (number, places) in vectors.enumerate().rev() {
+            self.keys[shape.order.sides(places[repetition] as usize - first)] = number as u64;
+        }
+        let first_vectors = self.keys.clone();
+        if shape.fill == Fill::FirstCell {
+            for (cell, key) in (0..).zip(&mut self.keys) {
+                *key = if *key == FAR { FAR } else { cell };
+            }
+        }
+        sketch::spread(&mut self.keys);
+        for cell in 0..cells {
+            if self.counts[first + cell] > 0 {
+                continue;
+            }
+            let found = (self.keys[shape.order.sides(cell)] % STEP) as usize;
+            let vector = match shape.fill {
+                Fill::FirstVector => found,
+                Fill::FirstCell => first_vectors[found] as usize,
+            };
+            let from = vector * self.fde.projections.width() + repetition * projection;
+            let block = &mut encoding[(first + cell) * projection..][..projection];
+            copy(&self.projected[from..from + projection], block);
+        }
+    }
+}
+
+/// Copies a few values, for which a call takes longer than the copying.
+fn copy(from: &[f32], to: &mut [f32]) {
+    const LANES: usize = 8;
+    let (whole, rest) = from.as_chunks::<LANES>();
+    let (to_whole, to_rest) = to.as_chunks_mut::<LANES>();
+    to_whole
+        .iter_mut()
+        .zip(whole)
+        .for_each(|(to, from)| *to = *from);
+    to_rest
+        .iter_mut()
+        .zip(rest)
+        .for_each(|(to, from)| *to = *from);
+}
+
+/// Some bits of a row of words, the first lowest; at most 32.
+fn bits_at(words: &[u64], first: usize, count: usize) -> u32 {
+    let (word, shift) = (first / 64, first % 64);
+    let low = words.get(word).map_or(0, |bits| bits >> shift);
+    let high = match (shift, words.get(word + 1)) {
+        (1.., Some(bits)) => bits << (64 - shift),
+        _ => 0,
+    };
+    ((low | high) & ((1 << count) - 1)) as u32
+}
+
+impl Order {
+    /// The number of the cell that lies above the hyperplanes whose bits are set, the first lowest.
+    fn cell(self, sides: u32, bits: usize) -> u32 {
+        match self {
+            Self::Plain => sides,
+            Self::Gray => (0..bits).fold(0, |cell, bit| 2 * cell + (sides >> bit & 1 ^ cell & 1)),
+        }
+    }
+
+    /// A number of the cell whose bits are the sides, in some order, so that distances count bits.
+    fn sides(self, cell: usize) -> usize {
+        match self {
+            Self::Plain => cell,
+            Self::Gray => cell ^ (cell >> 1),
+        }
+    }
+}
