@@ -19,9 +19,10 @@ use serde::{Deserialize, Serialize};
 use weft::Result;
 use weft::index::{
     AttributeKind, Batch, EffortPoint, Filter, Late, MultiVectorSchema, OperatingPoint, Options,
-    Schema, Snapshot, SparseRows, SparseSchema, TokenQueries, TokenRows, Values, Writer,
+    Schema, Snapshot, Source, SparseRows, SparseSchema, TokenQueries, TokenRows, Values, Writer,
 };
 use weft::pool::Interrupt;
+use weft::sketch::Settings;
 use weft::storage::keys::{KeyKind, Keys};
 use weft::storage::verify::verify;
 use weft::storage::vfs::{OsVfs, Vfs};
@@ -55,11 +56,12 @@ struct TokenAnswers {
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Recorded {
-    generations: [u64; 4],
+    generations: Vec<u64>,
     vectors: common::Answers,
     texts: TextAnswers,
     blocks: BlockAnswers,
     tokens: TokenAnswers,
+    sketches: Vec<TokenAnswers>,
 }
 
 fn golden() -> PathBuf {
@@ -93,6 +95,7 @@ fn write_texts(vfs: Arc<dyn Vfs>) -> Result<()> {
     };
     let schema = Schema {
         encoders: Default::default(),
+        sketch: None,
         ids: KeyKind::Int,
         sparse: Some(SparseSchema {
             terms: KeyKind::Str,
@@ -124,6 +127,7 @@ const DOCUMENTS: i64 = 120;
 fn write_blocks(vfs: Arc<dyn Vfs>) -> Result<()> {
     let schema = Schema {
         encoders: Default::default(),
+        sketch: None,
         ids: KeyKind::Int,
         sparse: Some(SparseSchema {
             terms: KeyKind::Int,
@@ -167,19 +171,66 @@ const DIM: usize = 16;
 
 /// Two levels of codes of both kinds, documents with and without tokens, cells, an operating point.
 fn write_tokens(vfs: Arc<dyn Vfs>) -> Result<()> {
+    let mut writer = token_writer(vfs, "pq4+scalar3", None)?;
+    add_tokens(&mut writer, 40)?;
+    writer.set_effort_points(vec![EffortPoint {
+        k: 10,
+        recall: 0.5,
+        probes: 2,
+        candidates: 7,
+    }])?;
+    writer.commit().map(drop)
+}
+
+/// Candidates that sketches are asked for.
+const SKETCHED: usize = 20;
+
+/// Several segments, documents with and without tokens, a group that is not full; a note.
+fn write_sketches(vfs: Arc<dyn Vfs>, sketch: Settings) -> Result<()> {
+    let mut writer = token_writer(vfs, "scalar1", Some(sketch))?;
+    add_tokens(&mut writer, 70)?;
+    writer.commit()?;
+    add_tokens(&mut writer, 30)?;
+    writer.set_note("made by", Some("the golden test"))?;
+    writer.commit().map(drop)
+}
+
+fn encodings() -> Settings {
+    Settings::Fde {
+        repetitions: 2,
+        bits: 2,
+        projection: 8,
+        orthogonal: true,
+        code_bits: 1,
+    }
+}
+
+fn weights() -> Settings {
+    Settings::Lemur {
+        features: 32,
+        dimensions: 16,
+        code_bits: 4,
+    }
+}
+
+fn token_writer(vfs: Arc<dyn Vfs>, codec: &str, sketch: Option<Settings>) -> Result<Writer> {
     let schema = Schema {
         encoders: Default::default(),
+        sketch,
         ids: KeyKind::Int,
         sparse: None,
         multivector: Some(MultiVectorSchema {
             dim: DIM,
-            codec: "pq4+scalar3".into(),
+            codec: codec.into(),
             centroids: Some(6),
         }),
         attributes: [].into(),
     };
-    let mut writer = Writer::open(vfs, Some(schema), LARGE, Interrupt::never())?;
-    let ids: Vec<i64> = (0..40).collect();
+    Writer::open(vfs, Some(schema), LARGE, Interrupt::never())
+}
+
+fn add_tokens(writer: &mut Writer, documents: i64) -> Result<()> {
+    let ids: Vec<i64> = (0..documents).collect();
     let (mut offsets, mut values) = (vec![0], vec![]);
     for id in &ids {
         let value = |i: i64| f16::from_f32(((id * 29 + i * i * 7) % 97 - 48) as f32 / 48.0);
@@ -196,17 +247,10 @@ fn write_tokens(vfs: Arc<dyn Vfs>) -> Result<()> {
             values: &values,
         }),
         attributes: vec![],
-    })?;
-    writer.set_effort_points(vec![EffortPoint {
-        k: 10,
-        recall: 0.5,
-        probes: 2,
-        candidates: 7,
-    }])?;
-    writer.commit().map(drop)
+    })
 }
 
-fn token_answers(snapshot: &Snapshot) -> Result<TokenAnswers> {
+fn token_answers(snapshot: &Snapshot, late: Late) -> Result<TokenAnswers> {
     let describe = |id| {
         let id = id?;
         Ok((common::text_of(&id), snapshot.get(id)?.multivector))
@@ -220,10 +264,7 @@ fn token_answers(snapshot: &Snapshot) -> Result<TokenAnswers> {
         values: &values,
     };
     let options = Options {
-        late: Late {
-            exact: true,
-            ..Late::default()
-        },
+        late,
         ..Options::default()
     };
     let found = snapshot.search_late(None, &queries, &Filter::default(), &options)?;
@@ -285,16 +326,36 @@ fn text_answers(snapshot: &Snapshot) -> Result<TextAnswers> {
     })
 }
 
-fn answers(places: [&dyn Vfs; 4]) -> Result<Recorded> {
-    let [vectors, texts, blocks, tokens] = places.map(Snapshot::open);
+fn answers(places: [&dyn Vfs; 6]) -> Result<Recorded> {
+    let [vectors, texts, blocks, tokens, encodings, weights] = places.map(Snapshot::open);
     let (vectors, texts, blocks, tokens) = (vectors?, texts?, blocks?, tokens?);
+    let sketches = [encodings?, weights?];
+    let generations = [&vectors, &texts, &blocks, &tokens];
+    let generations = generations.into_iter().chain(&sketches);
     Ok(Recorded {
-        generations: [&vectors, &texts, &blocks, &tokens].map(Snapshot::generation),
+        generations: generations.map(Snapshot::generation).collect(),
         vectors: common::answers(&vectors)?,
         texts: text_answers(&texts)?,
         blocks: block_answers(&blocks)?,
-        tokens: token_answers(&tokens)?,
+        tokens: token_answers(
+            &tokens,
+            Late {
+                exact: true,
+                ..Late::default()
+            },
+        )?,
+        sketches: sketches.iter().map(sketch_answers).collect::<Result<_>>()?,
     })
+}
+
+/// What sketches find alone: as many candidates as hits.
+fn sketch_answers(snapshot: &Snapshot) -> Result<TokenAnswers> {
+    let late = Late {
+        candidates: Some(SKETCHED),
+        source: Some(Source::Sketch),
+        ..Late::default()
+    };
+    token_answers(snapshot, late)
 }
 
 fn recorded() -> Recorded {
@@ -313,19 +374,31 @@ fn copy(directory: &str) -> Arc<dyn Vfs> {
     Arc::new(vfs)
 }
 
-const PLACES: [&str; 4] = ["vectors", "texts", "blocks", "tokens"];
+const PLACES: [&str; 6] = [
+    "vectors",
+    "texts",
+    "blocks",
+    "tokens",
+    "encodings",
+    "weights",
+];
+
+/// That of the first of them.
+fn vector_schema() -> Schema {
+    Schema {
+        sketch: None,
+        ..common::schema()
+    }
+}
 
 #[test]
 fn version_1_opens_verifies_and_answers_as_recorded() {
     let places = PLACES.map(|name| OsVfs::new(golden().join(name)));
-    for (place, files) in places.iter().zip([9, 3, 3, 4]) {
+    for (place, files) in places.iter().zip([9, 3, 3, 4, 6, 6]) {
         assert!(verify(place).unwrap().files >= files);
     }
-    let [vectors, texts, blocks, tokens] = &places;
-    assert_eq!(
-        answers([vectors, texts, blocks, tokens]).unwrap(),
-        recorded()
-    );
+    let places = places.each_ref().map(|place| place as &dyn Vfs);
+    assert_eq!(answers(places).unwrap(), recorded());
 }
 
 #[test]
@@ -344,7 +417,7 @@ fn version_1_can_be_written_on() {
     let copies = PLACES.map(copy);
     for (vfs, schema) in copies
         .iter()
-        .zip([Some(common::schema()), None, None, None])
+        .zip([Some(vector_schema()), None, None, None, None, None])
     {
         let mut writer = Writer::open(vfs.clone(), schema, LARGE, Interrupt::never()).unwrap();
         writer.merge(1).unwrap();
@@ -352,31 +425,38 @@ fn version_1_can_be_written_on() {
         verify(&**vfs).unwrap();
         common::check_files(&**vfs);
     }
-    let [vectors, texts, blocks, tokens] = &copies;
-    let found = answers([&**vectors, &**texts, &**blocks, &**tokens]).unwrap();
-    let expected = recorded();
-    assert_eq!(found.vectors, expected.vectors);
-    assert_eq!(
-        (found.texts, found.blocks, found.tokens),
-        (expected.texts, expected.blocks, expected.tokens)
-    );
+    let found = answers(copies.each_ref().map(|vfs| &**vfs)).unwrap();
+    let generations = found.generations;
+    let expected = Recorded {
+        generations,
+        ..recorded()
+    };
+    assert_eq!(found, expected);
 }
 
 #[test]
 #[ignore = "makes the files that the other tests read"]
 fn write_golden() {
     let places = PLACES.map(|name| golden().join(name));
-    assert!(
-        places.iter().all(|place| !place.exists()),
-        "a golden index is never changed"
-    );
     fs::create_dir_all(golden()).unwrap();
-    let [vectors, texts, blocks, tokens] = places.map(OsVfs::new).map(Arc::new);
-    write_vectors(vectors.clone()).unwrap();
-    write_texts(texts.clone()).unwrap();
-    write_blocks(blocks.clone()).unwrap();
-    write_tokens(tokens.clone()).unwrap();
-    let answers = answers([&*vectors, &*texts, &*blocks, &*tokens]).unwrap();
+    let write = [
+        write_vectors,
+        write_texts,
+        write_blocks,
+        write_tokens,
+        |vfs| write_sketches(vfs, encodings()),
+        |vfs| write_sketches(vfs, weights()),
+    ];
+    // A golden index is never changed.
+    for (place, write) in places
+        .iter()
+        .zip(write)
+        .filter(|(place, _)| !place.exists())
+    {
+        write(Arc::new(OsVfs::new(place))).unwrap();
+    }
+    let places = places.map(OsVfs::new);
+    let answers = answers(places.each_ref().map(|place| place as &dyn Vfs)).unwrap();
     let json = serde_json::to_string_pretty(&answers).unwrap();
     fs::write(golden().join("answers.json"), json + "\n").unwrap();
 }

@@ -69,6 +69,7 @@ fn make(seed: u64) -> Made {
     let documents = random.pick(&[1, 2, 9, 40, 120]);
     let schema = Schema {
         encoders: Default::default(),
+        sketch: None,
         ids: KeyKind::Int,
         sparse: None,
         multivector: Some(MultiVectorSchema {

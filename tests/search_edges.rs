@@ -148,6 +148,7 @@ fn large_weights_clip() {
     let vfs = SimVfs::new();
     let schema = Schema {
         encoders: Default::default(),
+        sketch: None,
         sparse: Some(SparseSchema {
             max_weight: Some(255.0),
             ..schema(8, true).sparse.unwrap()

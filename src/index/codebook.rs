@@ -137,13 +137,15 @@ impl Writer {
     }
 
     fn try_retrain(&mut self) -> Result<()> {
-        let sample = self.stored_sample()?;
-        if sample.is_empty() {
+        let (values, documents) = self.stored_sample()?;
+        if values.is_empty() {
             return Ok(());
         }
-        let new = self.learn(&sample)?;
-        drop(sample);
-        let Some(old) = self.codebook.replace(new) else {
+        let sketcher = self.learn_sketcher(&values, &documents)?;
+        let codebook = self.learn(&values).inspect_err(|_| self.collect())?;
+        drop(values);
+        let old_sketcher = std::mem::replace(&mut self.sketcher, sketcher);
+        let Some(old) = self.codebook.replace(codebook) else {
             return Ok(());
         };
         match self.recode(&old.shared) {
@@ -154,6 +156,7 @@ impl Writer {
             }
             Err(error) => {
                 self.codebook = Some(old);
+                self.sketcher = old_sketcher;
                 self.collect();
                 Err(error)
             }
@@ -171,10 +174,11 @@ impl Writer {
         Ok(segments)
     }
 
-    /// Vectors of every so many documents.
-    fn stored_sample(&self) -> Result<Vec<f16>> {
+    /// Vectors of every so many documents, and which are whose.
+    fn stored_sample(&self) -> Result<(Vec<f16>, Vec<Range<usize>>)> {
+        let (mut sample, mut documents) = (vec![], vec![]);
         let Some(codebook) = self.codebook() else {
-            return Ok(vec![]);
+            return Ok((sample, documents));
         };
         let tokens: u64 = self
             .segments
@@ -182,7 +186,6 @@ impl Writer {
             .map(|segment| segment.entry.vectors)
             .sum();
         let stride = (tokens as usize).div_ceil(SAMPLED_AGAIN).max(1);
-        let mut sample = vec![];
         for segment in &self.segments {
             let Some(stored) = &segment.multivector else {
                 continue;
@@ -190,11 +193,13 @@ impl Writer {
             for document in (0..stored.documents()).step_by(stride) {
                 if !segment.deleted.contains(document) {
                     let vectors = decode(codebook, stored, stored.tokens(document)?)?;
+                    let start = sample.len();
                     sample.extend(vectors.into_iter().map(f16::from_f32));
+                    documents.push(start..sample.len());
                 }
             }
         }
-        Ok(sample)
+        Ok((sample, documents))
     }
 }
 

@@ -229,7 +229,10 @@ impl Snapshot {
         }
         let least = common.options.min_score;
         let mut top = TopK::new(one.k, least.map_or(0, key));
-        let all = match common.options.late.exact || search.is_small(common.effort)? {
+        let late = common.options.late;
+        // Sketches are used where they are asked for, however few documents there are.
+        let may_be_small = late.source != Some(Source::Sketch);
+        let all = match late.exact || may_be_small && search.is_small(common.effort)? {
             true => search.exact(&mut top)?,
             false => {
                 let candidates = self.candidates(one, common.effort)?;

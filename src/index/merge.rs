@@ -3,15 +3,18 @@
 
 use std::ops::Range;
 
+use half::f16;
+
 use super::attributes::write_attributes;
 use super::ids::write_ids;
 use super::segment::{Segment, SegmentEntry};
 use super::writer::Writer;
 use crate::error::Result;
-use crate::multivector::Codebook;
 use crate::multivector::writer as token_writer;
+use crate::multivector::{Codebook, decode};
+use crate::pool::Interrupt;
 use crate::sketch::Sketcher;
-use crate::sketch::writer as sketch_writer;
+use crate::sketch::writer::{self as sketch_writer, Coded};
 use crate::sparse::merge::{DocumentMap, Merge};
 use crate::sparse::writer as sparse_writer;
 use crate::storage::MAX_FILE_LENGTH;
@@ -135,7 +138,8 @@ pub fn write(
     if entry.vectors > 0
         && let Some(sketcher) = writer.sketcher()
     {
-        files.push(write_sketch(writer, sketcher, segments, &map, &entry)?);
+        let file = write_sketch(writer, sketcher, segments, &map, recode_from, &mut entry)?;
+        files.push(file);
     }
     for segment in segments {
         // Tokens and clipped postings are counted for whole segments; deletions take an average share.
@@ -195,20 +199,61 @@ fn write_sketch(
     sketcher: &Sketcher,
     segments: &[Segment],
     map: &DocumentMap,
-    entry: &SegmentEntry,
+    recode_from: Option<&Codebook>,
+    entry: &mut SegmentEntry,
 ) -> Result<FileEntry> {
-    let source = sketch_writer::Merge {
-        segments: segments
-            .iter()
-            .map(|segment| segment.sketch.as_ref())
-            .collect(),
-        origins: &map.origins,
-        bytes: sketcher.bytes(),
-    };
     let name = entry.file_name("sketch");
+    let interrupt = &writer.interrupt;
     let mut file = SectionWriter::create(&*writer.vfs, &name, writer.index)?;
-    sketch_writer::write(&mut file, &source, &writer.interrupt)?;
+    match recode_from {
+        Some(old) => {
+            let (coded, error) = sketch_anew(sketcher, segments, map, old, interrupt)?;
+            entry.sketch_error = error;
+            sketch_writer::write(&mut file, &coded, interrupt)?;
+        }
+        None => {
+            let source = sketch_writer::Merge {
+                segments: segments
+                    .iter()
+                    .map(|segment| segment.sketch.as_ref())
+                    .collect(),
+                origins: &map.origins,
+                bytes: sketcher.bytes(),
+            };
+            sketch_writer::write(&mut file, &source, interrupt)?;
+        }
+    }
     file.finish()
+}
+
+/// Documents whose token vectors are decoded together.
+const SKETCHED_TOGETHER: usize = 1024;
+
+/// Sketches of documents from their token vectors as stored, and the sum of their errors.
+fn sketch_anew(
+    sketcher: &Sketcher,
+    segments: &[Segment],
+    map: &DocumentMap,
+    codebook: &Codebook,
+    interrupt: &Interrupt,
+) -> Result<(Coded, f64)> {
+    let mut all = Coded::new(sketcher.bytes());
+    let mut sum = 0.0;
+    for origins in map.origins.chunks(SKETCHED_TOGETHER) {
+        let (mut values, mut documents) = (vec![], vec![]);
+        for (segment, document) in origins {
+            let start = values.len();
+            if let Some(stored) = &segments[*segment as usize].multivector {
+                let vectors = decode(codebook, stored, stored.tokens(*document)?)?;
+                values.extend(vectors.into_iter().map(f16::from_f32));
+            }
+            documents.push(start..values.len());
+        }
+        let (coded, error) = sketcher.encode(&values, &documents, interrupt)?;
+        all.append(coded);
+        sum += error;
+    }
+    Ok((all, sum))
 }
 
 #[cfg(test)]

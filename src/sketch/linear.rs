@@ -258,22 +258,12 @@ fn mixed_dot(a: &[f32], b: &[f64]) -> f64 {
 }
 
 /// `count` orthonormal rows that span about the directions in which the rows of `matrix` are longest, by
-/// orthogonal iteration.
+/// orthogonal iteration; zeros where these have fewer.
 pub fn principal(matrix: &Matrix, count: usize, random: &mut ChaCha8Rng) -> Matrix {
     let mut directions = orthonormal(count, matrix.columns, random);
     for _ in 0..ROUNDS {
         let products = directions.times_transposed(matrix);
         let mut next = products.times(matrix);
-        // What the rows do not determine stays as it was.
-        for (row, old) in next
-            .values
-            .chunks_exact_mut(matrix.columns)
-            .zip(directions.values.chunks_exact(matrix.columns))
-        {
-            row.iter_mut()
-                .zip(old)
-                .for_each(|(value, old)| *value += 1e-6 * old);
-        }
         orthonormalise(&mut next);
         directions = next;
     }

@@ -17,6 +17,8 @@ mod reader;
 pub mod search;
 mod settings;
 mod sketcher;
+#[cfg(test)]
+mod tests;
 pub mod writer;
 
 pub use codes::{Bits, Query, Scale};

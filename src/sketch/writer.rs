@@ -46,6 +46,20 @@ pub struct Coded {
 }
 
 impl Coded {
+    pub fn new(bytes: usize) -> Self {
+        Self {
+            codes: vec![],
+            scales: vec![],
+            bytes,
+        }
+    }
+
+    /// Adds documents behind those there are.
+    pub fn append(&mut self, more: Self) {
+        self.codes.extend(more.codes);
+        self.scales.extend(more.scales);
+    }
+
     /// Documents that have a sketch.
     pub fn count(&self) -> usize {
         self.scales.iter().filter(|scale| !scale.is_none()).count()

@@ -14,6 +14,7 @@ use weft::index::{
     Snapshot, SparseRows, SparseSchema, TokenQueries, TokenRows, Value, Values, Writer,
 };
 use weft::pool::Interrupt;
+use weft::sketch::Settings;
 use weft::sparse::{Plan, QuantizedQuery, Scale};
 use weft::storage::keys::{Key, KeyKind, Keys, OwnedKey};
 use weft::storage::manifest::{self, Manifest};
@@ -40,6 +41,13 @@ pub fn schema() -> Schema {
     ];
     Schema {
         encoders: Default::default(),
+        sketch: Some(Settings::Fde {
+            repetitions: 2,
+            bits: 1,
+            projection: 8,
+            orthogonal: true,
+            code_bits: 1,
+        }),
         ids: KeyKind::Str,
         sparse: Some(SparseSchema {
             terms: KeyKind::Int,

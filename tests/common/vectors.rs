@@ -63,6 +63,7 @@ impl Columns {
 pub fn schema(block_size: u32, reorder: bool) -> Schema {
     Schema {
         encoders: Default::default(),
+        sketch: None,
         ids: KeyKind::Int,
         sparse: Some(SparseSchema {
             terms: KeyKind::Int,

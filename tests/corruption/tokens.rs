@@ -1,4 +1,4 @@
-//! Codes, cells and codebooks of token vectors damaged at random: every way to use them ends without harm.
+//! Codes, cells, sketches and codebooks of token vectors damaged at random: every way to use them ends without harm.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -6,10 +6,11 @@ use std::sync::Arc;
 use half::f16;
 use weft::Result;
 use weft::index::{
-    Batch, Filter, Late, MultiVectorSchema, Options, Schema, Snapshot, TokenQueries, TokenRows,
-    Writer,
+    Batch, Filter, Late, MultiVectorSchema, Options, Schema, Snapshot, Source, TokenQueries,
+    TokenRows, Writer,
 };
 use weft::pool::Interrupt;
+use weft::sketch::Settings;
 use weft::storage::keys::{Key, KeyKind, Keys};
 use weft::storage::vfs::Vfs;
 use weft::storage::vfs_sim::SimVfs;
@@ -21,10 +22,11 @@ use super::{Random, copy};
 const DIM: usize = 8;
 
 /// Two segments with cells, of 200 and 100 documents.
-fn made(codec: &str) -> SimVfs {
+fn made(codec: &str, sketch: Option<Settings>) -> SimVfs {
     let vfs = SimVfs::new();
     let schema = Schema {
         encoders: Default::default(),
+        sketch,
         ids: KeyKind::Int,
         sparse: None,
         multivector: Some(MultiVectorSchema {
@@ -68,10 +70,12 @@ fn use_index(vfs: &SimVfs, write: bool) -> Result<()> {
         values: &values,
     };
     let mut done = Ok(());
-    for exact in [true, false] {
+    let sketch = snapshot.schema().sketch.as_ref().map(|_| Source::Sketch);
+    for (exact, source) in [(true, None), (false, None), (false, sketch)] {
         let late = Late {
             exact,
             candidates: Some(30),
+            source,
             ..Late::default()
         };
         let options = Options {
@@ -118,31 +122,60 @@ fn damage(sections: &mut [(String, Vec<u8>)], random: &mut Random) -> String {
     format!("{name} at {at}")
 }
 
+/// Damages files one at a time, and uses the index.
+fn check(golden: &SimVfs, files: &[(&str, &str)], samples: usize, seed: u64, name: &str) {
+    use_index(golden, true).unwrap();
+    let golden = Files::of(golden);
+    let mut random = Random(seed);
+    for sample in 0..samples {
+        let mut damaged = golden.clone();
+        let mut done = String::new();
+        let (start, kind) = files[random.below(files.len())];
+        damaged.edit_sections_of(start, kind, |sections| done = damage(sections, &mut random));
+        let vfs = damaged.vfs();
+        let used = catch_unwind(AssertUnwindSafe(|| {
+            use_index(&vfs, sample % 8 == 0).is_ok()
+        }));
+        assert!(used.is_ok(), "{name}: a panic after {done}");
+    }
+}
+
 #[test]
 fn damaged_token_vectors_do_no_harm() {
     let samples = if exhaustive() { 20_000 } else { 600 };
-    for (number, codec) in ["scalar3", "pq2", "pq4+scalar1", "scalar2+f16"]
-        .into_iter()
-        .enumerate()
-    {
-        let golden = made(codec);
-        use_index(&golden, true).unwrap();
-        let golden = Files::of(&golden);
-        let mut random = Random(number as u64 + 5);
-        for sample in 0..samples {
-            let mut files = golden.clone();
-            let mut done = String::new();
-            let (start, kind) = [
-                ("codebook-", "1."),
-                ("segment-", "1.multi"),
-                ("segment-", "2.multi"),
-            ][random.below(3)];
-            files.edit_sections_of(start, kind, |sections| done = damage(sections, &mut random));
-            let vfs = files.vfs();
-            let used = catch_unwind(AssertUnwindSafe(|| {
-                use_index(&vfs, sample % 8 == 0).is_ok()
-            }));
-            assert!(used.is_ok(), "{codec}: a panic after {done}");
-        }
+    let files = [
+        ("codebook-", "1.multi"),
+        ("segment-", "1.multi"),
+        ("segment-", "2.multi"),
+    ];
+    let codecs = ["scalar3", "pq2", "pq4+scalar1", "scalar2+f16"];
+    for (codec, seed) in codecs.into_iter().zip(5..) {
+        check(&made(codec, None), &files, samples, seed, codec);
+    }
+}
+
+#[test]
+fn damaged_sketches_do_no_harm() {
+    let samples = if exhaustive() { 20_000 } else { 300 };
+    let files = [
+        ("codebook-", "1.sketch"),
+        ("segment-", "1.sketch"),
+        ("segment-", "2.sketch"),
+    ];
+    let fde = |orthogonal, code_bits| Settings::Fde {
+        repetitions: 3,
+        bits: 2,
+        projection: 8,
+        orthogonal,
+        code_bits,
+    };
+    let lemur = Settings::Lemur {
+        features: 32,
+        dimensions: 16,
+        code_bits: 4,
+    };
+    for (sketch, seed) in [fde(true, 1), fde(false, 4), lemur].into_iter().zip(17..) {
+        let name = format!("{sketch:?}");
+        check(&made("scalar1", Some(sketch)), &files, samples, seed, &name);
     }
 }
