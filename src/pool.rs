@@ -54,22 +54,47 @@ fn pool(threads: usize) -> Result<Arc<ThreadPool>> {
     Ok(pool)
 }
 
-/// Asked now and then during long work whether to stop.
-pub struct Interrupt(Box<dyn Fn() -> bool + Send + Sync>);
+/// Asked now and then during long work whether to stop, and told how far it is.
+pub struct Interrupt {
+    wanted: Box<dyn Fn() -> bool + Send + Sync>,
+    told: Box<Told>,
+}
+
+/// Takes the name of some work, how many parts of it are done, and of how many.
+type Told = dyn Fn(&'static str, usize, usize) + Send + Sync;
 
 impl Interrupt {
     pub fn new(wanted: impl Fn() -> bool + Send + Sync + 'static) -> Self {
-        Self(Box::new(wanted))
+        Self {
+            wanted: Box::new(wanted),
+            told: Box::new(|_, _, _| ()),
+        }
     }
 
     pub fn never() -> Self {
         Self::new(|| false)
     }
 
+    pub fn telling(
+        self,
+        told: impl Fn(&'static str, usize, usize) + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            told: Box::new(told),
+            ..self
+        }
+    }
+
     pub fn check(&self) -> Result<()> {
-        if (self.0)() {
+        if (self.wanted)() {
             return Err(Error::Interrupted);
         }
         Ok(())
+    }
+
+    /// Says that `done` of `total` parts of some work are done; asks as `check` does.
+    pub fn tell(&self, work: &'static str, done: usize, total: usize) -> Result<()> {
+        (self.told)(work, done, total);
+        self.check()
     }
 }

@@ -426,9 +426,8 @@ fn version_1_can_be_written_on() {
         common::check_files(&**vfs);
     }
     let found = answers(copies.each_ref().map(|vfs| &**vfs)).unwrap();
-    let generations = found.generations;
     let expected = Recorded {
-        generations,
+        generations: found.generations.clone(),
         ..recorded()
     };
     assert_eq!(found, expected);

@@ -1,6 +1,6 @@
 """The compiled core. Private: use the classes of `weft` itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -26,7 +26,9 @@ __version__: str
 
 @final
 class Writer:
-    def __new__(cls, path: str, schema: str | None, memory_limit: int) -> Writer: ...
+    def __new__(
+        cls, path: str, schema: str | None, memory_limit: int, progress: Callable[[str, int, int], None] | None
+    ) -> Writer: ...
     @property
     def schema(self) -> str: ...
     @property

@@ -130,7 +130,8 @@ class Index:
         what is proven of them.
 
         The score of `multivector` is MaxSim: the sum over the rows of a query of their largest product with a token of
-        the document. Alone it finds its candidates by the centroids of token vectors. Beside `sparse` or `text`, these
+        the document. Alone it finds its candidates by sketches where the schema has some, otherwise by the centroids of
+        token vectors. Beside `sparse` or `text`, these
         find the candidates, and MaxSim, or what `fuse` says, puts them in order.
 
         Parameters
@@ -176,10 +177,11 @@ class Index:
             Documents scored by their token vectors. Default: ``max(128, 4 * k)``, or what `tune` found for
             `target_recall`. Time grows with it.
         probes : int, optional
-            Cells of centroids that each row of a query looks into for candidates. Default: 8, or as above.
-        candidate_source : {"sparse", "centroids", "both"}, optional
-            Where candidates come from when there is more than `multivector`. Default: ``"sparse"``, or ``"both"`` with
-            `fuse`.
+            Cells of centroids that each row of a query looks into for candidates, where these come from there. Default:
+            8, or as above.
+        candidate_source : {"sparse", "centroids", "sketch", "both"}, optional
+            Where candidates come from; ``"both"`` joins those of ``"sparse"`` and of `multivector` alone. Default:
+            ``"sparse"`` where there is more than `multivector`, or ``"both"`` with `fuse`; otherwise as above.
         fuse : {"rrf"} or {"sparse": weight, "multivector": weight}, optional
             Order candidates by reciprocal rank fusion or by a weighted sum of both scores. A candidate that sparse
             search did not find has no sparse score. Default: by MaxSim alone.

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +13,7 @@ import numpy as np
 from weft import _native, inputs, tokens
 from weft.errors import Error, InvalidInput
 from weft.index import Index
+from weft.progress import Stages
 from weft.rows import rows
 from weft.schema import Bm25, Kind, MultiVector, Schema, Sparse
 
@@ -36,6 +37,8 @@ class Writer:
         Needed for a new index; of an existing one it must be the same.
     memory_limit : int or str
         Bytes that documents may take in memory before they are written to disk, such as ``"256MiB"``.
+    show_progress : bool, optional
+        Show how far learning and coding of token vectors are. Default: on a terminal, when tqdm is installed.
 
     Raises
     ------
@@ -58,13 +61,20 @@ class Writer:
     """
 
     def __init__(
-        self, path: str | PathLike[str], schema: Schema | None = None, *, memory_limit: int | str = MEMORY_LIMIT
+        self,
+        path: str | PathLike[str],
+        schema: Schema | None = None,
+        *,
+        memory_limit: int | str = MEMORY_LIMIT,
+        show_progress: bool | None = None,
     ) -> None:
         self._path = inputs.path(path)
         if schema is not None and not isinstance(schema, Schema):
             raise InvalidInput(f"schema must be a weft.Schema, not {inputs.shown(schema)}")
         shape = None if schema is None else schema.to_json()
-        self._native: _native.Writer | None = _native.Writer(self._path, shape, inputs.memory(memory_limit))
+        self._stages = Stages.shown(show_progress)
+        memory = inputs.memory(memory_limit)
+        self._native: _native.Writer | None = _native.Writer(self._path, shape, memory, self._stages)
         self._schema = Schema.from_json(self._native.schema)
 
     @property
@@ -127,13 +137,14 @@ class Writer:
         >>> with weft.Writer("vectors.weft", weft.Schema(sparse=weft.Sparse(), ids="int")) as writer:
         ...     writer.add([10, 11], sparse=[{3: 0.5, 7: 1.25}, {7: 2.0}])
         """
-        self._core.add(
-            inputs.keys("ids", ids, self._schema.ids),
-            None if sparse is None else rows(sparse, self._schema.terms)[0],
-            None if text is None else inputs.texts(text)[0],
-            None if multivector is None else tokens.documents(multivector, self._dim),
-            inputs.columns(attributes),
-        )
+        with self._showing() as core:
+            core.add(
+                inputs.keys("ids", ids, self._schema.ids),
+                None if sparse is None else rows(sparse, self._schema.terms)[0],
+                None if text is None else inputs.texts(text)[0],
+                None if multivector is None else tokens.documents(multivector, self._dim),
+                inputs.columns(attributes),
+            )
 
     def train(self, multivector: Any) -> None:
         """Learn the codebook of token vectors from a sample, before any are added.
@@ -158,7 +169,8 @@ class Writer:
         >>> with weft.Writer("tokens.weft", schema) as writer:
         ...     writer.train([np.random.default_rng(0).normal(size=(100, 8))])
         """
-        self._core.train(tokens.documents(multivector, self._dim))
+        with self._showing() as core:
+            core.train(tokens.documents(multivector, self._dim))
 
     def retrain(self) -> None:
         """Commit, learning the codebook again from the vectors as stored, and coding all of them with it.
@@ -166,7 +178,8 @@ class Writer:
         Worth its time when ``drift`` in `Index.stats` is well above 1. Except with ``f16``, vectors lose a little of
         what their codes had kept.
         """
-        self._core.retrain()
+        with self._showing() as core:
+            core.retrain()
 
     def delete(self, ids: str | int | Iterable[str] | Iterable[int]) -> int:
         """Delete documents.
@@ -243,7 +256,8 @@ class Writer:
         True
         >>> writer.close()
         """
-        return self._core.commit()
+        with self._showing() as core:
+            return core.commit()
 
     def rollback(self) -> None:
         """Forget everything since the last commit."""
@@ -263,7 +277,8 @@ class Writer:
         >>> with weft.Writer("tiny.weft") as writer:
         ...     writer.merge()
         """
-        self._core.merge(inputs.integer("max_segments", max_segments, low=1))
+        with self._showing() as core:
+            core.merge(inputs.integer("max_segments", max_segments, low=1))
 
     def close(self) -> None:
         """Give up the lock and forget what is not committed. Closing twice is allowed; other use raises `Error`."""
@@ -274,6 +289,15 @@ class Writer:
     @property
     def _dim(self) -> int | None:
         return None if self._schema.multivector is None else self._schema.multivector.dim
+
+    @contextlib.contextmanager
+    def _showing(self) -> Iterator[_native.Writer]:
+        """Give the core to a call that may take long, and take its progress bars away when it is over."""
+        try:
+            yield self._core
+        finally:
+            if self._stages is not None:
+                self._stages.close()
 
     @property
     def _core(self) -> _native.Writer:
@@ -365,7 +389,8 @@ def build(
         keys = inputs.keys("ids", ids, schema.ids if schema else "str")
     schema = schema or _infer(keys, native, texts, vectors, columns)
     with Writer(folder, schema, memory_limit=memory_limit) as writer:
-        writer._core.add(keys, native, texts, vectors, columns)
+        with writer._showing() as core:
+            core.add(keys, native, texts, vectors, columns)
     return Index(folder)
 
 

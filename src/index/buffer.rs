@@ -21,6 +21,8 @@ pub struct Buffer {
     entries: Vec<u32>,
     pub sparse: SparseBuffer,
     pub tokens: TokenBuffer,
+    /// Bytes of the code of a sketch.
+    sketch_bytes: usize,
     /// Tokens of each row, where they come as text.
     pub lengths: Vec<u32>,
     attributes: BTreeMap<String, Values>,
@@ -41,6 +43,7 @@ impl Buffer {
         let attributes = schema.attributes.iter();
         let codec = schema.codec().ok().flatten();
         Self {
+            sketch_bytes: schema.sketch_bytes(),
             tokens: codec.as_ref().map(TokenBuffer::new).unwrap_or_default(),
             attributes: attributes
                 .map(|(name, kind)| (name.clone(), column(kind)))
@@ -58,7 +61,7 @@ impl Buffer {
         self.sparse.memory()
             + self.tokens.memory()
             + self.other_bytes
-            + self.entries.len() * BYTES_PER_ROW
+            + self.entries.len() * (BYTES_PER_ROW + self.sketch_bytes)
     }
 
     /// Starts the row of a document, in place of an earlier one with the same id.

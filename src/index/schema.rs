@@ -137,6 +137,15 @@ impl Schema {
             .transpose()
     }
 
+    /// Bytes of the code of a sketch, if there are any.
+    pub fn sketch_bytes(&self) -> usize {
+        let (Some(sketch), Some(multivector)) = (&self.sketch, &self.multivector) else {
+            return 0;
+        };
+        let dimensions = sketch.dimensions(multivector.dim);
+        sketch.code().map_or(0, |bits| bits.bytes(dimensions))
+    }
+
     /// How text is made into vectors, if it is.
     pub fn bm25(&self) -> Option<&Bm25> {
         self.sparse.as_ref()?.bm25.as_ref()

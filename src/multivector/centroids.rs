@@ -122,7 +122,8 @@ impl Centroids {
             .flat_map(|number| sample.vector(number))
             .collect();
         let mut centroids = Self::of_floats(dim, &sample.rotation().apply(&first));
-        for _ in 0..iterations {
+        for iteration in 0..iterations {
+            interrupt.tell("learning centroids", iteration, iterations)?;
             let members = Members::of(&centroids.assign(sample, interrupt)?, count);
             let spare: Vec<usize> = (0..count)
                 .map(|_| random.random_range(0..sample.len()))

@@ -50,8 +50,10 @@ pub fn encode(codebook: &Codebook, vectors: &[f16], interrupt: &Interrupt) -> Re
     for (column, width) in encoded.columns.iter_mut().zip(codebook.widths()) {
         column.reserve_exact(vectors.len() / codebook.codec.dim * width);
     }
-    for vectors in vectors.chunks(WAITING * chunk) {
-        interrupt.check()?;
+    let steps = vectors.chunks(WAITING * chunk);
+    let count = steps.len();
+    for (number, vectors) in steps.enumerate() {
+        interrupt.tell("coding token vectors", number, count)?;
         let parts = vectors
             .par_chunks(chunk)
             .map(|vectors| encode_chunk(codebook, vectors));

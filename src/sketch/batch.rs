@@ -6,7 +6,7 @@ use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
 
 use super::fde::{Encoder, Fde, Side};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::pool;
 
 /// Sets of vectors of 16 or 32-bit floats; set `i` has those from `offsets[i]` to `offsets[i + 1]`.
@@ -47,6 +47,9 @@ impl Number for f32 {
 impl Number for f16 {
     fn put(encoding: &[f32], numbers: &mut [Self]) -> f32 {
         numbers.convert_from_f32_slice(encoding);
+        for number in numbers.iter_mut().filter(|number| number.is_infinite()) {
+            *number = f16::MAX.copysign(*number);
+        }
         1.0
     }
 }
@@ -58,8 +61,8 @@ impl Number for i8 {
         let largest = encoding
             .iter()
             .fold(0.0_f32, |largest, value| largest.max(value.abs()));
-        let step = largest / LARGEST;
-        let per_step = if step > 0.0 { 1.0 / step } else { 0.0 };
+        let step = (largest / LARGEST).max(f32::MIN_POSITIVE);
+        let per_step = 1.0 / step;
         for (number, value) in numbers.iter_mut().zip(encoding) {
             *number = ((value * per_step + 128.5) as i16 - 128) as i8;
         }
@@ -76,7 +79,16 @@ pub fn encode<N: Number>(
 ) -> Result<(Vec<N>, Vec<f32>)> {
     let count = sets.offsets.len().saturating_sub(1);
     let dimensions = fde.dimensions();
-    let mut numbers = vec![N::default(); count * dimensions];
+    sets.check(fde.shape().dim)?;
+    let mut numbers: Vec<N> = vec![];
+    let length = count.saturating_mul(dimensions);
+    numbers.try_reserve_exact(length).map_err(|_| {
+        let bytes = length.saturating_mul(size_of::<N>());
+        Error::InvalidInput(format!(
+            "encodings of {bytes} bytes do not fit in memory; encode fewer at a time"
+        ))
+    })?;
+    numbers.resize(length, N::default());
     let mut scales = vec![0.0; count];
     let start = || {
         (
@@ -113,7 +125,26 @@ pub fn encode<N: Number>(
     Ok((numbers, scales))
 }
 
+/// Values are below, so that no product overflows.
+const LARGEST_VALUE: f32 = 1e36;
+
 impl Sets<'_> {
+    fn check(&self, dim: usize) -> Result<()> {
+        let Vectors::Single(values) = self.vectors else {
+            return Ok(());
+        };
+        let at = values.iter().position(|value| value.abs() >= LARGEST_VALUE);
+        at.map_or(Ok(()), |at| {
+            let token = (at / dim) as i64;
+            let row = self.offsets.partition_point(|start| *start <= token);
+            Err(Error::InvalidInput(format!(
+                "multivector: row {} holds {}; values must be below 1e36",
+                row.saturating_sub(1),
+                values[at]
+            )))
+        })
+    }
+
     fn copy(&self, set: usize, dim: usize, vectors: &mut Vec<f32>) {
         let range = self.offsets[set] as usize * dim..self.offsets[set + 1] as usize * dim;
         vectors.clear();

@@ -88,6 +88,8 @@ struct Fold {
 const LONGEST_VECTOR: usize = 1 << 16;
 const MOST_BITS: usize = 16;
 const MOST_DIMENSIONS: usize = 1 << 20;
+/// Of all rows.
+const MOST_VALUES: usize = 1 << 27;
 const HYPERPLANES: u64 = 1;
 const PROJECTIONS: u64 = 2;
 const FOLD: u64 = 3;
@@ -107,13 +109,20 @@ impl Shape {
         let dimensions = (self.repetitions)
             .checked_mul(self.projection)
             .and_then(|product| product.checked_mul(1 << self.bits));
-        match dimensions {
-            Some(dimensions) if dimensions <= MOST_DIMENSIONS => Ok(()),
-            _ => invalid(format!(
+        if dimensions.is_none_or(|dimensions| dimensions > MOST_DIMENSIONS) {
+            return invalid(format!(
                 "{} repetitions of 2^{} cells of {} values are more than {MOST_DIMENSIONS} dimensions",
                 self.repetitions, self.bits, self.projection
-            )),
+            ));
         }
+        let rows = self.hyperplanes() + self.projections();
+        if rows * self.dim > MOST_VALUES {
+            return invalid(format!(
+                "{rows} random rows of {} values; use fewer repetitions, bits or projections",
+                self.dim
+            ));
+        }
+        Ok(())
     }
 
     pub fn cells(&self) -> usize {
@@ -153,15 +162,19 @@ impl Fde {
         }
     }
 
-    /// Independent rows: normal for the hyperplanes, 1 or -1, scaled, for the projections.
+    /// Independent rows: normal for the hyperplanes, 1 or -1, scaled, for the projections; vectors as they
+    /// are where a projection has as many values.
     pub fn independent(shape: Shape, seed: u64) -> Self {
         let mut random = stream(seed, HYPERPLANES);
         let hyperplanes = normal(shape.hyperplanes() * shape.dim, &mut random);
         let mut random = stream(seed, PROJECTIONS);
-        let mut projections = signs(shape.projections() * shape.dim, &mut random);
-        projections
-            .iter_mut()
-            .for_each(|sign| *sign *= shape.scale());
+        let projections = match shape.projection == shape.dim {
+            true => identities(shape.repetitions, shape.dim),
+            false => {
+                let signs = signs(shape.projections() * shape.dim, &mut random);
+                signs.iter().map(|sign| sign * shape.scale()).collect()
+            }
+        };
         Self::given(shape, &hyperplanes, &projections)
     }
 
@@ -226,6 +239,12 @@ impl Fde {
     pub fn rows(&self) -> (&Rows, &Rows) {
         (&self.hyperplanes, &self.projections)
     }
+}
+
+/// So many identity matrices below one another.
+fn identities(count: usize, dim: usize) -> Vec<f32> {
+    let value = |at: usize| f32::from(u8::from(at / dim % dim == at % dim));
+    (0..count * dim * dim).map(value).collect()
 }
 
 fn stream(seed: u64, purpose: u64) -> ChaCha8Rng {

@@ -54,8 +54,8 @@ const TOGETHER: usize = 32;
 pub const DOCUMENTS: usize = 1024;
 /// Tokens in the sample.
 pub const SAMPLE: usize = 8192;
-/// λ.
-const RIDGE: f64 = 10.0;
+/// λ, by the mean of the diagonal of ZᵀZ.
+const RIDGE: f64 = 0.0025;
 const FEATURES: u64 = 1;
 const TOKENS: u64 = 2;
 const ROTATION: u64 = 3;
@@ -82,9 +82,7 @@ impl Lemur {
         let z = feature_matrix(&feature_rows, &widened(&sample));
         interrupt.check()?;
         let mut gram = z.gram();
-        for at in 0..gram.rows() {
-            *gram.at(at, at) += RIDGE;
-        }
+        gram.raise_diagonal(RIDGE);
         let lower = cholesky(gram);
         interrupt.check()?;
 

@@ -138,11 +138,16 @@ pub struct Square {
 }
 
 impl Square {
-    pub fn rows(&self) -> usize {
-        self.size
+    /// Adds so many times its mean to the diagonal.
+    pub fn raise_diagonal(&mut self, times: f64) {
+        let diagonal = |at| self.row(at)[at];
+        let mean = (0..self.size).map(diagonal).sum::<f64>() / self.size.max(1) as f64;
+        for at in 0..self.size {
+            *self.at(at, at) += times * mean;
+        }
     }
 
-    pub fn at(&mut self, row: usize, column: usize) -> &mut f64 {
+    fn at(&mut self, row: usize, column: usize) -> &mut f64 {
         &mut self.values[row * self.size + column]
     }
 

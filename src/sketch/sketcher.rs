@@ -2,6 +2,7 @@
 //! its random rows, or learned weights, and the code. Bytes: storage/FORMAT.md, "Codebook of sketches".
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
@@ -126,8 +127,10 @@ impl Sketcher {
                 .par_chunks_mut(TOGETHER * bytes)
                 .zip(coded.scales.par_chunks_mut(TOGETHER));
             let chunks = documents.par_chunks(TOGETHER).zip(outputs);
+            let (done, count) = (AtomicUsize::new(0), documents.len().div_ceil(TOGETHER));
             let errors = chunks.map(|(documents, (codes, scales))| {
-                interrupt.check()?;
+                let number = done.fetch_add(1, Ordering::Relaxed);
+                interrupt.tell("sketching documents", number, count)?;
                 let documents: Vec<&[f16]> = documents
                     .iter()
                     .map(|range| &values[range.clone()])

@@ -299,13 +299,17 @@ fn equations_are_solved() {
         40,
     );
     let mut gram = matrix.gram();
-    for at in 0..40 {
-        *gram.at(at, at) += 0.5;
-    }
+    let trace: f64 = matrix
+        .values()
+        .iter()
+        .map(|value| f64::from(*value).powi(2))
+        .sum();
+    let added = (0.1 * trace / 40.0) as f32;
+    gram.raise_diagonal(0.1);
     let lower = cholesky(gram);
     let right = orthonormal(3, 40, &mut random);
     let solved = lower.solve_rows_transposed(&lower.solve_rows(&right));
-    // (MᵀM + 1/2) x is what was on the right.
+    // (MᵀM + added) x is what was on the right.
     let back = solved.times_transposed(&matrix).times(&matrix);
     for ((back, solved), right) in back
         .values()
@@ -313,7 +317,7 @@ fn equations_are_solved() {
         .zip(solved.values())
         .zip(right.values())
     {
-        assert!((back + 0.5 * solved - right).abs() < 1e-3);
+        assert!((back + added * solved - right).abs() < 1e-3);
     }
 }
 

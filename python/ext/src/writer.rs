@@ -47,6 +47,26 @@ pub fn interrupt_on_signals(raised: Raised) -> Interrupt {
     })
 }
 
+/// Calls a Python function with the work, what is done of it and the whole; what that raises is not of this
+/// call.
+fn tell_now_and_then(
+    progress: Py<PyAny>,
+) -> impl Fn(&'static str, usize, usize) + Send + Sync + 'static {
+    let last = Mutex::new(None::<(&str, Instant)>);
+    move |work, done, total| {
+        let mut last = lock(&last);
+        if last.is_some_and(|(of, at)| of == work && at.elapsed() < SIGNAL_INTERVAL) {
+            return;
+        }
+        *last = Some((work, Instant::now()));
+        Python::attach(|py| {
+            if let Err(error) = progress.call1(py, (work, done, total)) {
+                error.write_unraisable(py, None);
+            }
+        });
+    }
+}
+
 impl Writer {
     /// Runs `work` on the writer without the interpreter lock.
     fn with<R: Send>(
@@ -67,10 +87,19 @@ impl Writer {
 #[pymethods]
 impl Writer {
     #[new]
-    fn new(py: Python<'_>, path: &str, schema: Option<&str>, memory_limit: u64) -> PyResult<Self> {
+    fn new(
+        py: Python<'_>,
+        path: &str,
+        schema: Option<&str>,
+        memory_limit: u64,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
         let schema = schema.map(Schema::from_json).transpose().into_py(py)?;
         let raised = Raised::default();
-        let interrupt = interrupt_on_signals(raised.clone());
+        let mut interrupt = interrupt_on_signals(raised.clone());
+        if let Some(progress) = progress {
+            interrupt = interrupt.telling(tell_now_and_then(progress));
+        }
         let open =
             || index::Writer::open(Arc::new(OsVfs::new(path)), schema, memory_limit, interrupt);
         let core = py.detach(open).into_py(py)?;
