@@ -1,5 +1,6 @@
 """Progress of long calls of the core: told when asked for, taken away when the call is over."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +46,15 @@ def test_stages_are_shown_one_after_the_other(path: Path, bars: list[Bar]) -> No
     assert weft.open(path).search(multivector=VECTORS[7], k=1).ids.tolist() == [7]
 
 
-def test_what_progress_raises_does_not_stop_the_work(path: Path) -> None:
+def test_what_progress_raises_does_not_stop_the_work(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(work: str, done: int, total: int) -> None:
         raise RuntimeError("no terminal")
 
     native = weft._native.Writer(str(path), SCHEMA.to_json(), 2**20, broken)
-    with pytest.warns(pytest.PytestUnraisableExceptionWarning):
-        native.train((VECTORS[:50].reshape(-1, 16).astype(np.float16), np.arange(51) * 20))
+    raised: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", raised.append)
+    native.train((VECTORS[:50].reshape(-1, 16).astype(np.float16), np.arange(51) * 20))
+    assert isinstance(raised[0].exc_value, RuntimeError)
     assert native.commit() == 1
     native.close()
 
