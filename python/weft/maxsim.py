@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weft import _native, inputs, tokens
+from weft.errors import InvalidInput
 
 
 def maxsim(queries: Any, documents: Any, *, num_threads: int = 0) -> npt.NDArray[np.float32]:
@@ -40,9 +41,13 @@ def maxsim(queries: Any, documents: Any, *, num_threads: int = 0) -> npt.NDArray
     [2.0, 0.0]
     """
     flat, offsets, single = tokens.queries(queries, None)
-    held = tokens.as_given(documents, flat.shape[1])
+    held = tokens.as_given(documents, flat.shape[1], halves_checked=False)
     threads = inputs.integer("num_threads", num_threads, low=0)
     ranges = zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
-    scores = [_native.maxsim(flat[start:end], held, threads) for start, end in ranges]
+    try:
+        scores = [_native.maxsim(flat[start:end], held, threads) for start, end in ranges]
+    except InvalidInput:
+        tokens.as_given(documents, flat.shape[1])  # names the value that is not finite
+        raise
     found = np.array(scores, np.float32).reshape(len(scores), len(held[1]) - 1)
     return found[0] if single else found

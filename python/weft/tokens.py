@@ -22,7 +22,7 @@ _BLOCK = 4096
 _FORMS = "a list of (tokens, dim) arrays, one (rows, tokens, dim) array or (flat, offsets)"
 
 
-def documents(value: object, dim: int | None) -> "Tokens":
+def documents(value: object, dim: int | None, *, checked: bool = True) -> "Tokens":
     """Return the token vectors of documents, rounded to 16 bits.
 
     Parameters
@@ -31,6 +31,8 @@ def documents(value: object, dim: int | None) -> "Tokens":
         Arrays or torch tensors of floats, on any device. A document may have no tokens.
     dim : int, optional
         Dimensions of a vector. Default: told by the data.
+    checked : bool
+        Whether to look for values that are not finite.
 
     Returns
     -------
@@ -56,7 +58,7 @@ def documents(value: object, dim: int | None) -> "Tokens":
             f"multivector: an array of shape {array.shape} does not tell where documents end; "
             "pass one document as [array], several as a list or as (flat, offsets)"
         )
-    return _flat(array, dim, np.float16)
+    return _flat(array, dim, np.float16, checked)
 
 
 def queries(value: object, dim: int | None) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], bool]:
@@ -93,7 +95,7 @@ def queries(value: object, dim: int | None) -> tuple[npt.NDArray[np.float32], np
     return *_flat([array] if single else array, dim, np.float32), single
 
 
-def as_given(value: object, dim: int) -> "Tokens | TokenQueries":
+def as_given(value: object, dim: int, *, halves_checked: bool = True) -> "Tokens | TokenQueries":
     """Return the token vectors of documents in 16 bits where they come so, otherwise in 32.
 
     Parameters
@@ -101,6 +103,8 @@ def as_given(value: object, dim: int) -> "Tokens | TokenQueries":
     value : what `documents` takes
     dim : int
         Dimensions of a vector.
+    halves_checked : bool
+        False where the caller finds 16-bit values that are not finite by itself.
 
     Returns
     -------
@@ -120,7 +124,7 @@ def as_given(value: object, dim: int) -> "Tokens | TokenQueries":
     'float32'
     """
     if _are_halves(value):
-        return documents(value, dim)
+        return documents(value, dim, checked=halves_checked)
     flat, offsets, single = queries(value, dim)
     if single:
         raise InvalidInput("documents: an array of two dimensions is one document; pass [array]")
@@ -133,12 +137,14 @@ def _are_halves(value: Any) -> bool:
 
 
 @np.errstate(over="ignore", under="ignore", invalid="ignore")
-def _flat(value: Any, dim: int | None, kind: type[Scalar]) -> tuple[npt.NDArray[Scalar], npt.NDArray[np.int64]]:
+def _flat(
+    value: Any, dim: int | None, kind: type[Scalar], checked: bool = True
+) -> tuple[npt.NDArray[Scalar], npt.NDArray[np.int64]]:
     """Return the vectors one after the other, and where each row begins and the last ends."""
     parts, offsets, place = _parts(value)
     vectors = [part for part in parts if part.ndim == 2]
     flat = _joined(vectors, _dimension(parts, place, dim), kind)
-    broken = _not_finite(flat)
+    broken = _not_finite(flat) if checked else None
     if broken is not None:
         token, dimension = broken
         row = int(np.searchsorted(offsets, token, side="right")) - 1

@@ -4,7 +4,7 @@ use half::f16;
 use rayon::prelude::*;
 
 use super::query::add_up;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernels::tokens::{self, FloatRows};
 use crate::pool;
 
@@ -21,7 +21,8 @@ const TOGETHER: usize = 32;
 const DOCUMENTS: usize = 64;
 
 /// The score of each document: the sum over rows of the query of the largest product with a vector of
-/// the document, minus infinity for a document without vectors. Document `i` has the vectors from
+/// the document, minus infinity for a document without vectors. 16-bit values must be finite, others are
+/// for the caller to check. Document `i` has the vectors from
 /// `offsets[i]` to `offsets[i + 1]`.
 pub fn maxsim(
     query: &[f32],
@@ -42,14 +43,25 @@ pub fn maxsim(
                 offsets[document] as usize..offsets[document + 1] as usize,
             );
         }
+        scorer.finite
     };
-    match threads {
-        1 => scores.chunks_mut(DOCUMENTS).enumerate().for_each(score),
+    let finite = match threads {
+        1 => scores
+            .chunks_mut(DOCUMENTS)
+            .enumerate()
+            .map(score)
+            .fold(true, |all, some| all & some),
         threads => pool::run(threads, || {
-            scores.par_chunks_mut(DOCUMENTS).enumerate().for_each(score)
+            let chunks = scores.par_chunks_mut(DOCUMENTS).enumerate();
+            chunks.map(score).reduce(|| true, |all, some| all & some)
         })?,
+    };
+    match finite {
+        true => Ok(scores),
+        false => Err(Error::InvalidInput(
+            "documents hold a value that is not a finite number of 16 bits".into(),
+        )),
     }
-    Ok(scores)
 }
 
 struct Scorer<'a> {
@@ -58,6 +70,8 @@ struct Scorer<'a> {
     best: Vec<f32>,
     products: Vec<f32>,
     values: Vec<f32>,
+    /// Whether all 16-bit values so far are.
+    finite: bool,
 }
 
 impl<'a> Scorer<'a> {
@@ -66,6 +80,7 @@ impl<'a> Scorer<'a> {
             best: vec![0.0; rows.lanes()],
             products: vec![0.0; TOGETHER * rows.lanes()],
             values: vec![0.0; TOGETHER * rows.dim()],
+            finite: true,
             rows,
             count,
         }
@@ -87,6 +102,7 @@ impl<'a> Scorer<'a> {
                 Vectors::Single(all) => &all[some],
                 Vectors::Half(all) => {
                     let values = &mut self.values[..some.len()];
+                    tokens::check_finite(&all[some.clone()], &mut self.finite);
                     tokens::widen(&all[some], values);
                     values
                 }

@@ -36,6 +36,7 @@ compile! {
     );
     fn raise_bytes<N: Number>(best: &mut [u8], table: &[u8], numbers: &[N]);
     fn nearest(vectors: &[f32], codebook: &[f32], halves: &[f32; 256], found: &mut [u8]);
+    fn check_finite(halves: &[f16], finite: &mut bool);
 }
 
 /// `products` on a processor that `dispatch` has found to have what it needs.

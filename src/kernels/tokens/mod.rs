@@ -185,6 +185,11 @@ compiled! {
 }
 
 compiled! {
+    /// Clears `finite` where a half is infinite or not a number: all bits of its exponent are set.
+    check_finite(halves: &[f16], finite: &mut bool)
+}
+
+compiled! {
     /// Each half as a float; there are as many of both.
     widen(halves: &[f16], floats: &mut [f32])
 }

@@ -29,6 +29,16 @@ pub fn products(rows: &ByteRows, tokens: &[u8], products: &mut [i32]) {
     }
 }
 
+#[inline(always)]
+pub fn check_finite(halves: &[f16], finite: &mut bool) {
+    const EXPONENT: u16 = 0x7c00;
+    let mut found = 0_u16;
+    for half in halves {
+        found |= u16::from(half.to_bits() & EXPONENT == EXPONENT);
+    }
+    *finite &= found == 0;
+}
+
 pub fn float_products(rows: &FloatRows, tokens: &[f32], products: &mut [f32]) {
     let lanes = rows.lanes.max(1);
     for (token, products) in tokens

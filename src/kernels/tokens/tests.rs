@@ -236,6 +236,18 @@ proptest! {
     }
 
     #[test]
+    fn halves_that_are_not_finite_are_noticed(bits in prop::collection::vec(any::<u16>(), 0..70), clear: bool) {
+        let mask = if clear { !0x0400 } else { !0 };
+        let halves: Vec<f16> = bits.iter().map(|bits| f16::from_bits(bits & mask)).collect();
+        let found = same(on_each!(|isa| {
+            let mut finite = true;
+            isa::check_finite(&halves, &mut finite);
+            finite
+        }));
+        prop_assert_eq!(found, halves.iter().all(|half| half.is_finite()));
+    }
+
+    #[test]
     fn floats_become_bytes(tiles in 1_usize..4, rows in 0_usize..6, seed: u64) {
         let mut random = Random(seed);
         let lanes = tiles * LANES;
