@@ -5,9 +5,10 @@ A result does not depend, beyond rounding, on the texts that share its batch.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, runtime_checkable
 
 import numpy as np
@@ -119,6 +120,8 @@ class Options(TypedDict, total=False):
 
     Attributes
     ----------
+    name : str, optional
+        What settings call the model, if not the folder that it lies in.
     device : str, optional
         As torch names it, such as ``"cuda:1"``. Default: a GPU if there is one, else the CPU.
     precision : {"auto", "float32", "bfloat16", "float16"}
@@ -132,6 +135,7 @@ class Options(TypedDict, total=False):
         The most tokens in a batch, padding included. Default: 4096 on a CPU, 32768 on a GPU.
     """
 
+    name: str
     device: str | None
     precision: Precision
     max_query_tokens: int | None
@@ -148,8 +152,8 @@ class TorchEncoder:
 
     Parameters
     ----------
-    name : str
-        What `weft.encoders.load` finds the model by.
+    folder : str or path object
+        Where the model lies.
     tokenizer : PreTrainedTokenizerBase
         Of transformers, with the fast tokenizer behind it.
     models : mapping of {"query", "document"} to torch.nn.Module
@@ -158,18 +162,24 @@ class TorchEncoder:
     options : Options
     """
 
-    def __init__(self, name: str, tokenizer: Any, models: "Mapping[Role, torch.nn.Module]", options: Options) -> None:
+    def __init__(
+        self,
+        folder: str | PathLike[str],
+        tokenizer: Any,
+        models: "Mapping[Role, torch.nn.Module]",
+        options: Options,
+    ) -> None:
         require_torch()
         unknown = options.keys() - Options.__annotations__.keys()
         if unknown:
             raise InvalidInput(f"unknown option {min(unknown)!r}; there are {', '.join(Options.__annotations__)}")
-        self.name = name
+        self.name = options.get("name") or inputs.path(folder)
         self.device = device(options.get("device"))
         self.number_type = number_type(options.get("precision", "auto"), self.device)
         self.fingerprint = fingerprint(*models.values())
         self.models = {role: model.eval().float().to(self.device) for role, model in models.items()}
         self.tokenizer = tokenizer
-        self._fast = fast_tokenizer(name, tokenizer)
+        self._fast = fast_tokenizer(self.name, tokenizer)
         self._frames = _frame(tokenizer)
         most = _positions(tokenizer, self.models.values())
         self.limits: dict[Role, int] = {
@@ -297,10 +307,15 @@ def _frame(tokenizer: Any) -> tuple[list[int], list[int]]:
     return [], []
 
 
-def _positions(tokenizer: Any, models: Any) -> int:
+def _positions(tokenizer: Any, models: "Iterable[torch.nn.Module]") -> int:
     """Return the most tokens that tokenizer and models can take."""
-    limits = [getattr(model.config, "max_position_embeddings", None) for model in models if hasattr(model, "config")]
-    return min(int(limit) for limit in [tokenizer.model_max_length, *limits] if limit is not None)
+    limits = [int(tokenizer.model_max_length)]
+    for model in models:
+        limits.append(getattr(getattr(model, "config", None), "max_position_embeddings", None) or limits[0])
+        for name, module in model.named_modules():
+            if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+                limits.append(module.num_embeddings - module.padding_idx - 1)  # positions count from there
+    return min(limits)
 
 
 def _limit(name: str, given: int | None, most: int, frame: tuple[list[int], list[int]]) -> int:
