@@ -7,15 +7,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from weft.encoders.base import Encoder, Tokens
+    from weft.encoders.adapters import Adapted, adapt
+    from weft.encoders.base import Encoder, Options, Tokens
+    from weft.encoders.inference_free import InferenceFree
+    from weft.encoders.loading import load
+    from weft.encoders.splade import Splade
 
 _PLACES = {
+    "Adapted": "adapters",
+    "ColBert": "colbert",
     "Encoder": "base",
+    "InferenceFree": "inference_free",
+    "Options": "base",
+    "Splade": "splade",
     "Tokens": "base",
+    "adapt": "adapters",
+    "load": "loading",
 }
 """Where each public name is defined."""
 
-__all__ = ["Encoder", "Tokens"]
+__all__ = ["Adapted", "Encoder", "InferenceFree", "Options", "Splade", "Tokens", "adapt", "load"]
 
 
 def __getattr__(name: str) -> Any:

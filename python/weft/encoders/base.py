@@ -75,7 +75,8 @@ class Encoder(Protocol):
 def mismatch(held: Mapping[str, Any], given: Mapping[str, Any]) -> str | None:
     """Return the first difference between the settings of two encoders, or None.
 
-    Of models with fingerprints the names may differ: a model is the same whatever folder it lies in.
+    A model is the same whatever folder it lies in: where both have a fingerprint, names may differ. Where one has none,
+    names decide.
 
     Examples
     --------
@@ -84,8 +85,8 @@ def mismatch(held: Mapping[str, Any], given: Mapping[str, Any]) -> str | None:
     'max_query_tokens is 64, not 32'
     """
     names = {*held, *given}
-    if held.get("fingerprint") is not None and given.get("fingerprint") is not None:
-        names.discard("name")
+    both = held.get("fingerprint") is not None and given.get("fingerprint") is not None
+    names.discard("name" if both else "fingerprint")
     for name in sorted(names):
         if held.get(name) != given.get(name):
             return f"{name} is {given.get(name)!r}, not {held.get(name)!r}"
@@ -176,7 +177,7 @@ class TorchEncoder:
         self.name = options.get("name") or inputs.path(folder)
         self.device = device(options.get("device"))
         self.number_type = number_type(options.get("precision", "auto"), self.device)
-        self.fingerprint = fingerprint(*models.values())
+        self.fingerprint = fingerprint(*models.values()) if models else None
         self.models = {role: model.eval().float().to(self.device) for role, model in models.items()}
         self.tokenizer = tokenizer
         self._fast = fast_tokenizer(self.name, tokenizer)
