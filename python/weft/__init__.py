@@ -5,6 +5,7 @@
 ['b']
 """
 
+from weft import encoders
 from weft._native import __version__
 from weft.convert import convert
 from weft.errors import (
@@ -56,6 +57,7 @@ __all__ = [
     "__version__",
     "build",
     "convert",
+    "encoders",
     "evaluate",
     "maxsim",
     "open",

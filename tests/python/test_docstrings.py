@@ -11,8 +11,8 @@ import pytest
 
 import weft
 
-LEFT_OUT = {"_native", "cli", "commands"}
-MODULES = [f"weft.{each.name}" for each in pkgutil.iter_modules(weft.__path__) if each.name not in LEFT_OUT]
+LEFT_OUT = {"weft._native", "weft.cli", "weft.commands"}
+MODULES = [each.name for each in pkgutil.walk_packages(weft.__path__, "weft.") if each.name not in LEFT_OUT]
 EXAMPLES = [
     example
     for name in ["weft", *MODULES]

@@ -9,16 +9,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from weft.encoders.adapters import Adapted, adapt
     from weft.encoders.base import Encoder, Options, Tokens
+    from weft.encoders.colbert import ColBert
+    from weft.encoders.colberter import ColBerTer
     from weft.encoders.inference_free import InferenceFree
     from weft.encoders.loading import load
+    from weft.encoders.minilm import MiniLm
+    from weft.encoders.slim import Slim
     from weft.encoders.splade import Splade
 
 _PLACES = {
     "Adapted": "adapters",
+    "ColBerTer": "colberter",
     "ColBert": "colbert",
     "Encoder": "base",
     "InferenceFree": "inference_free",
+    "MiniLm": "minilm",
     "Options": "base",
+    "Slim": "slim",
     "Splade": "splade",
     "Tokens": "base",
     "adapt": "adapters",
@@ -26,7 +33,20 @@ _PLACES = {
 }
 """Where each public name is defined."""
 
-__all__ = ["Adapted", "Encoder", "InferenceFree", "Options", "Splade", "Tokens", "adapt", "load"]
+__all__ = [
+    "Adapted",
+    "ColBerTer",
+    "ColBert",
+    "Encoder",
+    "InferenceFree",
+    "MiniLm",
+    "Options",
+    "Slim",
+    "Splade",
+    "Tokens",
+    "adapt",
+    "load",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -57,7 +57,7 @@ def adapt(encoder: Any, *, name: str, kind: EncoderKind | None = None) -> Adapte
     ----------
     encoder : object
         `SparseEncoder` or `MultiVectorEncoder` of sentence-transformers, or any object whose `encode_query` and
-        `encode_document` return what ``sparse=`` or ``multivector=`` take. It encodes one letter, to show what it makes.
+        `encode_document` return what ``sparse=`` or ``multivector=`` take. One letter is encoded, to see what it makes.
     name : str
         What the index is to know the encoder by. Of an encoder whose results would differ, another name.
     kind : {"sparse", "multivector"}, optional

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _OTHER_FORMATS = ["*.h5", "*.msgpack", "*.ot", "*.onnx", "*.onnx_data", "*.tflite", "*.gguf", "onnx/*", "openvino/*"]
 
+_LARGEST_HEADER = 10**8
+"""Bytes, as the safetensors format allows."""
+
 
 def locate(name: str | PathLike[str], revision: str | None = None) -> Path:
     """Return the folder of that name, or else that of a model of the Hugging Face hub, fetched if need be."""
@@ -49,16 +52,26 @@ def read_tensors(folder: Path) -> "dict[str, torch.Tensor]":
     import torch
 
     safe, pickled = folder / "model.safetensors", folder / "pytorch_model.bin"
-    try:
-        if safe.exists():
-            from safetensors.torch import load_file
+    if not safe.exists() and not pickled.exists():
+        raise InvalidInput(f"{folder} holds neither {safe.name} nor {pickled.name}")
+    from safetensors.torch import load_file
 
-            return load_file(safe)
-        if pickled.exists():
-            return torch.load(pickled, map_location="cpu", weights_only=True)
+    tensors: dict[str, torch.Tensor]
+    try:
+        tensors = load_file(safe) if safe.exists() else torch.load(pickled, map_location="cpu", weights_only=True)
     except Exception as error:
         raise InvalidInput(f"{folder}: its weights cannot be read: {_brief(error)}") from error
-    raise InvalidInput(f"{folder} holds neither {safe.name} nor {pickled.name}")
+    return tensors
+
+
+def tensor_names(folder: Path) -> set[str]:
+    """Return the names of the tensors in ``model.safetensors``, if it is there and sound."""
+    try:
+        with (folder / "model.safetensors").open("rb") as file:
+            header = file.read(min(int.from_bytes(file.read(8), "little"), _LARGEST_HEADER))
+        return set(json.loads(header))
+    except (OSError, ValueError):
+        return set()
 
 
 def load_tokenizer(folder: str | PathLike[str]) -> Any:

@@ -92,7 +92,7 @@ class InferenceFree(Splade):
     def settings(self) -> dict[str, Any]:
         """What queries and documents must have in common, as JSON."""
         assert self.query_weights is not None
-        return {**super().settings, "idf": hashlib.blake2b(self.query_weights, digest_size=8).hexdigest()}
+        return {**super().settings, "idf": hashlib.blake2b(self.query_weights.tobytes(), digest_size=8).hexdigest()}
 
     def encode_tokens(
         self, tokens: Tokens, *, batch_size: int | None = None, show_progress_bar: bool | None = None

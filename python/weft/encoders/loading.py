@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from weft.encoders.base import Encoder
-from weft.encoders.checkpoint import locate, read_json, read_tensors
+from weft.encoders.checkpoint import locate, read_json, read_tensors, tensor_names
 from weft.encoders.inference_free import IDF
 from weft.errors import InvalidInput
 from weft.inputs import shown
@@ -35,8 +35,8 @@ def load(name: str | PathLike[str], *, type: str | None = None, revision: str | 
     encoder                           recognised by
     ================================  ==========================================================================
     `MiniLm`                          the name ``"minilm"``
-    `ColBert`                         ``artifact.metadata``, the architecture ``HF_ColBERT``, or ``modules.json``
-                                      with token vectors (PyLate, sentence-transformers)
+    `ColBert`                         ``artifact.metadata``, the architecture ``HF_ColBERT`` or a ``linear.weight``;
+                                      or ``modules.json`` with token vectors (PyLate, sentence-transformers)
     `Splade`                          ``modules.json`` with a SPLADE pooling, or the architecture ``...ForMaskedLM``
     `InferenceFree`                   ``idf.json``, or ``modules.json`` with a table of weights for queries
     ================================  ==========================================================================
@@ -84,8 +84,8 @@ def load(name: str | PathLike[str], *, type: str | None = None, revision: str | 
         if found is not None:
             return _make(found[0], {**found[1], **options})
     raise InvalidInput(
-        f"{folder} is no checkpoint of a known encoder: no modules.json, no artifact.metadata, no idf.json, and no "
-        f"config.json with an architecture that ends in ForMaskedLM; give type= if it is one all the same"
+        f"{folder} is no checkpoint of a known encoder: it has no modules.json, no artifact.metadata, no "
+        f"linear.weight, no idf.json, and no config.json with an architecture ...ForMaskedLM; give type= if it is one"
     )
 
 
@@ -97,8 +97,8 @@ def _make(encoder: str, arguments: Arguments) -> Encoder:
 
 
 def _colbert(folder: Path) -> Found:
-    is_one = "HF_ColBERT" in _architectures(folder) or (folder / "artifact.metadata").exists()
-    return ("ColBert", {"folder": folder}) if is_one else None
+    told = "HF_ColBERT" in _architectures(folder) or (folder / "artifact.metadata").exists()
+    return ("ColBert", {"folder": folder}) if told or "linear.weight" in tensor_names(folder) else None
 
 
 def _inference_free(folder: Path) -> Found:

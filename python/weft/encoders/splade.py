@@ -226,7 +226,8 @@ class Splade(TorchEncoder):
     def _fitting_tokens(self) -> int:
         """Return how many tokens a batch may have so that its logits fit into `LOGIT_BYTES`."""
         limit = LOGIT_BYTES.get(self.device.type, LOGIT_BYTES["cpu"])
-        return max(1, min(self._batch_tokens, limit // (len(self.vocabulary) * self.number_type.itemsize)))
+        row = len(self.vocabulary) * int(self.number_type.itemsize)
+        return max(1, min(self._batch_tokens, limit // row))
 
 
 def heaviest(weights: "torch.Tensor", count: int | None) -> tuple["torch.Tensor", "torch.Tensor", "torch.Tensor"]:
