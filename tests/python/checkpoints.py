@@ -13,7 +13,7 @@ torch.set_num_threads(1)  # models this small gain nothing by more
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,!?-äé"
 WORDS = [
     *["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[unused0]", "[unused1]"],
-    *["the", "red", "fox", "wine", "white", "or", "crew", "meets", "alien", "in", "space", "##es", "##s", "##ing"],
+    *["the", "red", "fox", "wine", "white", "or", "crew", "meets", "alien", "in", "space", "##es", "##ing"],
     *LETTERS,
     *(f"##{letter}" for letter in LETTERS),
 ]

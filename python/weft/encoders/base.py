@@ -73,7 +73,7 @@ class Encoder(Protocol):
 
 
 def mismatch(held: Mapping[str, Any], given: Mapping[str, Any]) -> str | None:
-    """Return the first difference between the settings of two encoders, or None.
+    """Return the most telling difference between the settings of two encoders, or None.
 
     A model is the same whatever folder it lies in: where both have a fingerprint, names may differ. Where one has none,
     names decide.
@@ -87,7 +87,7 @@ def mismatch(held: Mapping[str, Any], given: Mapping[str, Any]) -> str | None:
     names = {*held, *given}
     both = held.get("fingerprint") is not None and given.get("fingerprint") is not None
     names.discard("name" if both else "fingerprint")
-    for name in sorted(names):
+    for name in sorted(names, key=lambda name: (name != "type", name)):
         if held.get(name) != given.get(name):
             return f"{name} is {given.get(name)!r}, not {held.get(name)!r}"
     return None
@@ -191,7 +191,9 @@ class TorchEncoder:
             "query": options.get("query_prompt", ""),
             "document": options.get("document_prompt", ""),
         }
-        budget = options.get("batch_tokens") or BATCH_TOKENS.get(self.device.type, BATCH_TOKENS["cpu"])
+        budget = options.get("batch_tokens")
+        if budget is None:
+            budget = BATCH_TOKENS.get(self.device.type, BATCH_TOKENS["cpu"])
         self._batch_tokens = inputs.integer("batch_tokens", budget, low=1)
 
     @property

@@ -92,7 +92,11 @@ class InferenceFree(Splade):
     def settings(self) -> dict[str, Any]:
         """What queries and documents must have in common, as JSON."""
         assert self.query_weights is not None
-        return {**super().settings, "idf": hashlib.blake2b(self.query_weights.tobytes(), digest_size=8).hexdigest()}
+        return {
+            **super().settings,
+            "type": "inference_free",
+            "idf": hashlib.blake2b(self.query_weights.tobytes(), digest_size=8).hexdigest(),
+        }
 
     def encode_tokens(
         self, tokens: Tokens, *, batch_size: int | None = None, show_progress_bar: bool | None = None
@@ -129,7 +133,9 @@ def _by_entry(table: Weights, vocabulary: npt.NDArray[np.object_]) -> npt.NDArra
             raise InvalidInput(f"idf has shape {weights.shape}, but the vocabulary {len(vocabulary)} entries")
         weights = np.pad(weights, (0, len(vocabulary) - len(weights)))
     else:
-        weights = np.array([table.get(entry, 0) for entry in vocabulary], np.float32)
+        weights = np.array(
+            [inputs.number(f"idf of {entry!r}", table.get(entry, 0)) for entry in vocabulary], np.float32
+        )
         if not weights.any():
             raise InvalidInput("idf gives no weight to any entry of the vocabulary; is it the table of another model?")
     bad = np.flatnonzero(~np.isfinite(weights) | (weights < 0))
