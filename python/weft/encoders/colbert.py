@@ -78,8 +78,8 @@ class ColBert(LateEncoder):
             "skipped": list(self.recipe.skipped),
         }
 
-    @staticmethod
-    def _checkpoint(folder: str | PathLike[str]) -> Checkpoint:
+    @classmethod
+    def _checkpoint(cls, folder: str | PathLike[str]) -> Checkpoint:
         return read(folder)
 
     def _frame(self, role: Role) -> tuple[list[int], list[int]]:

