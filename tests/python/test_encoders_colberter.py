@@ -98,8 +98,8 @@ def test_pickled_weights_and_a_tokenizer_of_its_own(tmp_path: Path) -> None:
     safe = ColBerTer(checkpoint(tmp_path / "safe"))
     checkpoint(tmp_path / "pickled", pickled=True)
     checkpoints.tokenizer(tmp_path / "pickled")
-    pickled = load(tmp_path / "pickled", type="colberter", name="mine")
-    assert pickled.settings == {**safe.settings, "name": "mine"}
+    pickled = load(tmp_path / "pickled", type="colberter")
+    assert pickled.settings == {**safe.settings, "name": str(tmp_path / "pickled")}
     assert np.array_equal(pickled.encode_query("red foxes"), safe.encode_query("red foxes"))
 
 
@@ -125,6 +125,8 @@ def test_what_is_no_colberter_is_refused(tmp_path: Path) -> None:
         ColBerTer(folder)
     with pytest.raises(weft.NotFound):
         ColBerTer(checkpoint(tmp_path / "base", bert_model="absent"))
+    with pytest.raises(weft.NotFound):
+        ColBerTer(tmp_path / "absent")
 
 
 @given(st.lists(st.lists(st.integers(3, 6), min_size=1, max_size=3), max_size=6))

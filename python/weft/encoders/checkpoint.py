@@ -104,14 +104,16 @@ def _loaded(what: str, maker: Any, folder: str | PathLike[str], **arguments: Any
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Hold back the progress bars of transformers."""
+    """Hold back the progress bars of transformers, and its report on weights that a model does not need."""
     from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
+    shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         yield
     finally:
+        logging.set_verbosity(verbosity)
         if shown:
             logging.enable_progress_bar()
 

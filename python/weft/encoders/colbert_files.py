@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from weft import inputs
-from weft.encoders.checkpoint import load_tokenizer, read_json, read_tensors
+from weft.encoders.checkpoint import load_tokenizer, locate, read_json, read_tensors
 from weft.encoders.late import load_backbone
 from weft.errors import InvalidInput
 
@@ -85,8 +85,10 @@ def read(path: str | PathLike[str]) -> Checkpoint:
     ------
     InvalidInput
         The folder holds something else, or wants what is not supported; the message names the file.
+    NotFound
+        There is no such folder.
     """
-    folder = Path(inputs.path(path))
+    folder = locate(Path(inputs.path(path)))
     if (folder / "modules.json").is_file():
         return _modules(folder)
     return _stanford(folder)

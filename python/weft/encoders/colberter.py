@@ -72,7 +72,7 @@ class ColBerTer(LateEncoder):
 
     def __init__(self, folder: str | PathLike[str], *, pool_factor: float = 1.0, **options: Unpack[Options]) -> None:
         require_torch()
-        path = Path(inputs.path(folder))
+        path = locate(Path(inputs.path(folder)))
         source = _source(path, _config(path))
         held = read_tensors(path)
         backbone = new_backbone(
