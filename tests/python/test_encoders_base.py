@@ -41,7 +41,7 @@ def test_results_come_back_in_order(lengths: list[int], tokens: int) -> None:
 
 def test_encoders_are_imported_when_they_are_used(run_python) -> None:  # type: ignore[no-untyped-def]
     run_python(
-        "import sys, weft; weft.encoders.base; weft.encoders.load; weft.encoders.Splade; weft.encoders.adapt;"
+        "import sys, weft; weft.encoders.load; weft.encoders.Splade; weft.encoders.adapt;"
         "assert not {'torch', 'transformers', 'sentence_transformers', 'scipy'} & sys.modules.keys()"
     )
 

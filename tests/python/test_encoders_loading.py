@@ -135,7 +135,7 @@ def test_splade_of_sentence_transformers(folder: Path, tmp_path: Path, pooling: 
 
 def test_prompts_and_lengths_of_sentence_transformers(folder: Path, tmp_path: Path) -> None:
     library = pytest.importorskip("sentence_transformers")
-    prompts = {"query": "red ", "passage": "white "}
+    prompts = {"query": "red ", "document": "white "}
     theirs = library.SparseEncoder(str(folder), device="cpu", prompts=prompts)
     theirs.max_seq_length = 20
     theirs.save_pretrained(str(tmp_path))
@@ -179,6 +179,21 @@ def test_two_models_of_sentence_transformers(folder: Path, tmp_path: Path) -> No
     ours = load(tmp_path / "saved", terms="int", precision="float32")
     assert same(ours.encode_query(TEXTS), theirs.encode_query(TEXTS))
     assert same(ours.encode_document(TEXTS), theirs.encode_document(TEXTS))
+
+
+def test_token_vectors_are_recognised(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    stanford = checkpoints.bert(tmp_path / "stanford", max_position_embeddings=256)
+    tensors = {f"bert.{name}": value for name, value in load_file(stanford / "model.safetensors").items()}
+    save_file({**tensors, "linear.weight": torch.rand(16, 32)}, stanford / "model.safetensors")
+    encoder = load(stanford)
+    assert (encoder.kind, encoder.dim, encoder.settings["type"]) == ("multivector", 16, "colbert")
+    library = pytest.importorskip("sentence_transformers", minversion="6")
+    theirs = library.MultiVectorEncoder(str(checkpoints.bert(tmp_path / "bert")), device="cpu")
+    theirs.save_pretrained(str(tmp_path / "saved"))
+    encoder = load(tmp_path / "saved")
+    assert (encoder.kind, encoder.dim, encoder.settings["type"]) == ("multivector", 128, "colbert")
 
 
 def test_one_vector_a_text_is_refused(tmp_path: Path) -> None:

@@ -182,10 +182,10 @@ class TorchEncoder:
         self.tokenizer = tokenizer
         self._fast = fast_tokenizer(self.name, tokenizer)
         self._frames = _frame(tokenizer)
-        most = _positions(tokenizer, self.models.values())
+        lengths = (int(tokenizer.model_max_length), _positions(self.models.values()), self._frames)
         self.limits: dict[Role, int] = {
-            "query": _limit("max_query_tokens", options.get("max_query_tokens"), most, self._frames),
-            "document": _limit("max_document_tokens", options.get("max_document_tokens"), most, self._frames),
+            "query": _limit("max_query_tokens", options.get("max_query_tokens"), *lengths),
+            "document": _limit("max_document_tokens", options.get("max_document_tokens"), *lengths),
         }
         self.prompts: dict[Role, str] = {
             "query": options.get("query_prompt", ""),
@@ -310,21 +310,21 @@ def _frame(tokenizer: Any) -> tuple[list[int], list[int]]:
     return [], []
 
 
-def _positions(tokenizer: Any, models: "Iterable[torch.nn.Module]") -> int:
-    """Return the most tokens that tokenizer and models can take."""
-    limits = [int(tokenizer.model_max_length)]
+def _positions(models: "Iterable[torch.nn.Module]") -> int | None:
+    """Return the most tokens that all models can take, if they say so."""
+    limits = []
     for model in models:
-        limits.append(getattr(getattr(model, "config", None), "max_position_embeddings", None) or limits[0])
+        limits.append(getattr(getattr(model, "config", None), "max_position_embeddings", None))
         for name, module in model.named_modules():
             if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
                 limits.append(module.num_embeddings - module.padding_idx - 1)  # positions count from there
-    return min(limits)
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
-def _limit(name: str, given: int | None, most: int, frame: tuple[list[int], list[int]]) -> int:
+def _limit(name: str, given: int | None, usual: int, most: int | None, frame: tuple[list[int], list[int]]) -> int:
     if given is None:
-        return min(MAX_TOKENS, most)
+        return min(MAX_TOKENS, usual, usual if most is None else most)
     limit = inputs.integer(name, given, low=sum(map(len, frame)) + 1)
-    if limit > most:
+    if most is not None and limit > most:
         raise InvalidInput(f"{name} is {limit}, but the model takes {most} tokens at most")
     return limit

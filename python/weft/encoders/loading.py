@@ -28,7 +28,9 @@ Found = tuple[str, Arguments] | None
 """The class of an encoder and its arguments, if it was recognised."""
 
 
-def load(name: str | PathLike[str], *, type: str | None = None, revision: str | None = None, **options: Any) -> Encoder:
+def load(
+    name_or_path: str | PathLike[str], *, type: str | None = None, revision: str | None = None, **options: Any
+) -> Encoder:
     """Load an encoder; what it is, its files tell.
 
     ================================  ==========================================================================
@@ -43,7 +45,7 @@ def load(name: str | PathLike[str], *, type: str | None = None, revision: str | 
 
     Parameters
     ----------
-    name : str or path object
+    name_or_path : str or path object
         A folder; or a model of the Hugging Face hub, which is fetched into its cache; or ``"minilm"``.
     type : {"splade", "inference_free", "colbert", "colberter", "slim"}, optional
         What it is, where the files do not tell.
@@ -71,10 +73,10 @@ def load(name: str | PathLike[str], *, type: str | None = None, revision: str | 
     >>> encoder.kind, encoder.dim  # doctest: +SKIP
     ('multivector', 128)
     """
-    if name == MINILM:
+    if name_or_path == MINILM:
         return _make("MiniLm", options)
-    folder = locate(name, revision)
-    options = {"name": name if isinstance(name, str) and not Path(name).is_dir() else str(folder), **options}
+    folder = locate(name_or_path, revision)
+    options = {"name": str(folder if Path(name_or_path).is_dir() else name_or_path), **options}
     if type is not None:
         if type not in _TYPES:
             raise InvalidInput(f"type must be one of {', '.join(_TYPES)}, not {shown(type)}")
