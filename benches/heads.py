@@ -83,11 +83,11 @@ def maxsim_score(head: MultiVectorHead) -> Score:
     return score
 
 
-@torch.inference_mode()
 def measured(score: Score, collection: Collection) -> tuple[float, float]:
     """Return nDCG@10 and R@100."""
     order = torch.argsort(collection.documents.offsets.diff(), stable=True)
-    scores = torch.cat([score(collection, rows) for rows in order.split(BATCH)], dim=1)
+    with torch.inference_mode():
+        scores = torch.cat([score(collection, rows) for rows in order.split(BATCH)], dim=1)
     best = order[scores.topk(min(100, len(order)), dim=1).indices.cpu()].tolist()
     discounts = 1 / np.log2(np.arange(2, 12))
     found, recalled = [], []
@@ -99,11 +99,11 @@ def measured(score: Score, collection: Collection) -> tuple[float, float]:
     return float(np.mean(found)), float(np.mean(recalled))
 
 
-@torch.inference_mode()
 def terms_per_document(head: SparseHead, documents: States) -> float:
     rows = torch.arange(len(documents.offsets) - 1)[:: max(1, len(documents.offsets) // 200)]
     every = torch.arange(len(head.bias), device=head.bias.device)
-    counts = [(head.weights(*documents.padded(some), every) > 0).sum(1) for some in rows.split(4)]
+    with torch.inference_mode():
+        counts = [(head.weights(*documents.padded(some), every) > 0).sum(1) for some in rows.split(4)]
     return float(torch.cat(counts).float().mean())
 
 

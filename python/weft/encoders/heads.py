@@ -181,7 +181,7 @@ class MultiVectorHead:
         from safetensors.torch import save_file
 
         root = Path(folder)
-        load_model("AutoModel", backbone).save_pretrained(root)  # type: ignore[operator]
+        load_model("AutoModel", backbone).save_pretrained(root)
         load_tokenizer(backbone).save_pretrained(root)
         dense = root / "1_Dense"
         dense.mkdir(exist_ok=True)

@@ -170,7 +170,8 @@ def fit(head: SparseHead | MultiVectorHead, loss: Loss, pairs: int, training: Tr
         losses.append(value.detach())
     for parameter in parameters:
         parameter.requires_grad_(False)
-    return torch.stack(losses).cpu().numpy()
+    curve: npt.NDArray[np.float32] = torch.stack(losses).cpu().numpy()
+    return curve
 
 
 def train_sparse(
