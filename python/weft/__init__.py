@@ -19,9 +19,11 @@ from weft.errors import (
     SchemaMismatch,
 )
 from weft.evaluate import evaluate
+from weft.explanation import Explanation
 from weft.hits import Hit, Hits
 from weft.index import Contribution, Index, TokenMatch, open, verify
 from weft.maxsim import maxsim
+from weft.pipeline import Report
 from weft.schema import Bm25, MultiVector, Schema, Sparse
 from weft.sketch import Fde, FdeEncoder, Lemur
 from weft.text import TextIndex
@@ -35,6 +37,7 @@ __all__ = [
     "CorruptIndex",
     "EffortPoint",
     "Error",
+    "Explanation",
     "Fde",
     "FdeEncoder",
     "FormatVersion",
@@ -48,6 +51,7 @@ __all__ = [
     "MultiVector",
     "NotFound",
     "OperatingPoint",
+    "Report",
     "Schema",
     "SchemaMismatch",
     "Sparse",

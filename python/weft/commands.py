@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -14,9 +14,14 @@ from typer.core import TyperGroup
 
 import weft
 from weft import demo as demonstration
-from weft.display import plain, reason, size
+from weft import encoders
+from weft.display import plain, size
+from weft.encoded import Encoders, Representation
 from weft.evaluate import MEASURES
-from weft.text import TITLE
+from weft.explanation import TITLE, page
+from weft.explanation import explain as explained
+from weft.jsonl import io_errors
+from weft.resume import unfinished
 from weft.writer import MEMORY_LIMIT, holds_index
 
 
@@ -42,10 +47,18 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Search text with BM25: build an index, search it, see why each hit was found.",
+    help="Search text with BM25 and encoders: build an index, search it, see why each hit was found.",
 )
 
 IndexPath = Annotated[Path, typer.Argument(metavar="INDEX", help="The folder of the index.", show_default=False)]
+
+Using = Annotated[
+    Representation | None,
+    typer.Option(help="Search by this alone; BM25 counts as sparse.", show_default="all there is"),
+]
+Fuse = Annotated[
+    Literal["rrf"] | None, typer.Option(help="Join ranks of both.", show_default="the order of token vectors")
+]
 
 
 def _out() -> Console:
@@ -68,25 +81,56 @@ def _options(
 
 @app.command()
 def build(
-    corpus: Annotated[Path, typer.Argument(metavar="CORPUS", help="JSONL file (.gz too) or BEIR folder.")],
+    corpus: Annotated[
+        Path, typer.Argument(metavar="CORPUS", help="JSONL (.gz too), Parquet or Arrow file; BEIR or Parquet folder.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="INDEX", help="Folder of the new index.")],
+    encoder: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Encode with this model, such as minilm. One of sparse vectors stands in for BM25. May be repeated.",
+        ),
+    ] = None,
+    bm25: Annotated[bool, typer.Option("--bm25/--no-bm25", help="BM25 beside an encoder of token vectors.")] = True,
+    codec: Annotated[
+        str | None, typer.Option(help="Code of token vectors.", show_default=weft.MultiVector.codec)
+    ] = None,
     attribute: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME:KIND", help="Keep a field: keyword, int64 or float64. May be repeated."),
+        typer.Option(
+            metavar="NAME:KIND",
+            help="Keep a field: keyword, int64 or float64; text:keyword for explain. May be repeated.",
+        ),
     ] = None,
+    commit_every: Annotated[
+        int | None,
+        typer.Option(metavar="DOCUMENTS", help="Commit that often.", show_default="with encoders each minute"),
+    ] = None,
+    resume: Annotated[bool, typer.Option(help="Go on where a build of this corpus has stopped.")] = True,
     memory_limit: Annotated[str, typer.Option(help="Memory for documents not yet on disk.")] = MEMORY_LIMIT,
     k1: Annotated[float, typer.Option(help="BM25: saturation of the term frequency.")] = weft.Bm25.k1,
     b: Annotated[float, typer.Option(help="BM25: strength of the length normalisation.")] = weft.Bm25.b,
     language: Annotated[str, typer.Option(help='Language of the stemmer, or "none".')] = "english",
     stop_words: Annotated[bool, typer.Option("--stop-words", help="Drop the language's stop words.")] = False,
 ) -> None:
-    """Index documents: one JSON object a line with "id" or "_id", "title" and "text"."""
-    if holds_index(output):
+    """Index documents: one JSON object a line with "id" or "_id", "title" and "text", or such columns."""
+    if holds_index(output) and not unfinished(weft.open(output).notes, corpus):
         raise weft.InvalidInput(f"{output} holds an index already; choose another folder")
-    bm25 = weft.Bm25(k1, b, None if language.lower() == "none" else language, stop_words)
-    texts = weft.TextIndex(output, bm25, _attributes(attribute or []), memory_limit)
-    texts.add(corpus)
-    _out().print(f"{len(texts.index):,} documents in {plain(output)}, {size(_bytes(output))}")
+    made = {each.kind: each for each in map(encoders.load, encoder or [])}
+    if len(made) < len(encoder or []):
+        raise weft.InvalidInput("--encoder: there is place for one of sparse vectors and one of token vectors")
+    terms = weft.Bm25(k1, b, None if language.lower() == "none" else language, stop_words) if bm25 else None
+    texts = weft.TextIndex(
+        output,
+        made.get("sparse", terms),
+        _attributes(attribute or []),
+        memory_limit,
+        multivector=made.get("multivector"),
+        codec=codec,
+    )
+    report = texts.add(corpus, commit_every=commit_every, resume=resume)
+    _out().print(f"{len(texts.index):,} documents in {plain(output)}, {size(_bytes(output))}{_work(report)}")
 
 
 @app.command()
@@ -95,24 +139,50 @@ def search(
     query: Annotated[list[str], typer.Argument(metavar="QUERY...", help="Words; quotes are not needed.")],
     k: Annotated[int, typer.Option("-k", help="How many hits.")] = 10,
     where: Annotated[str | None, typer.Option(help="Filter such as \"year >= 2020 and lang = 'en'\".")] = None,
+    using: Using = None,
+    fuse: Fuse = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show what every word adds.")] = False,
+    to_html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write the explanations there.")
+    ] = None,
 ) -> None:
     """Search, and say why each hit was found."""
     out = _out()
     words = " ".join(query)
+    explanations = []
     with weft.open(index) as opened:
-        hits = opened.search(text=words, k=k, where=where)
+        encoders = Encoders(opened.schema, {})
+        hits = opened.search(**encoders.queries([words], using), k=k, where=where, fuse=fuse)[0]
         for rank, (name, score) in enumerate(hits, start=1):
-            contributions = opened.explain(name, text=words)
+            explanation = explained(opened, encoders, words, name)
+            explanations.append(explanation)
             title = opened.get(name)["attributes"].get(TITLE) or ""
             heading = Text.assemble((f"{rank:>3}  ", "dim"), (f"{score:8.3f}  ", "cyan"), (plain(name), "bold"))
             out.print(heading.append(f"  {plain(title)}" if title not in ("", name) else ""))
             if explain:
-                out.print(_contributions(contributions))
+                out.print(explanation.tables())
             else:
-                out.print(Text(f"{'':15}{reason(contributions)}", "dim"))
+                out.print(Text(f"{'':15}{explanation.summary()}", "dim"))
     if not len(hits):
         out.print("no hits")
+    if to_html is not None:
+        _write(to_html, page(explanations, words))
+
+
+@app.command()
+def explain(
+    index: IndexPath,
+    id: Annotated[str, typer.Argument(metavar="ID", help="The document.", show_default=False)],
+    query: Annotated[list[str], typer.Argument(metavar="QUERY...", help="Words; quotes are not needed.")],
+    to_html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a page there.")] = None,
+) -> None:
+    """Show which words of a query matched which of a document."""
+    with weft.open(index) as opened:
+        name = int(id) if opened.schema.ids == "int" and id.lstrip("-").isdecimal() else id
+        explanation = explained(opened, Encoders(opened.schema, {}), " ".join(query), name)
+    if to_html is not None:
+        _write(to_html, explanation.to_html())
+    _out().print(str(explanation))
 
 
 @app.command()
@@ -122,11 +192,15 @@ def evaluate(
     qrels: Annotated[Path, typer.Option(help="BEIR or TREC file, or BEIR folder.")],
     measures: Annotated[list[str] | None, typer.Option(help="Such as nDCG@10. May be repeated.")] = None,
     k: Annotated[int | None, typer.Option("-k", help="Hits for each query.  [default: the largest cutoff]")] = None,
+    using: Using = None,
+    fuse: Fuse = None,
     run: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the hits as a TREC run.")] = None,
 ) -> None:
     """Measure retrieval quality against relevance judgements."""
     with weft.open(index) as opened:
-        means = weft.evaluate(opened, queries, qrels, measures=measures or MEASURES, k=k, run=run)
+        means = weft.evaluate(
+            opened, queries, qrels, measures=measures or MEASURES, k=k, run=run, using=using, fuse=fuse
+        )
     table = Table("measure", "mean")
     for measure, mean in means.items():
         table.add_row(measure, f"{mean:.4f}")
@@ -199,14 +273,19 @@ def _attributes(declared: list[str]) -> dict[str, Any]:
     return attributes
 
 
-def _contributions(contributions: list[weft.Contribution]) -> Table:
-    table = Table("term", box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for heading in ("query", "document", "score"):
-        table.add_column(heading, justify="right")
-    for each in contributions:
-        weights = (each.query_weight, each.document_weight, each.contribution)
-        table.add_row(plain(each.term), *(f"{weight:.3f}" for weight in weights))
-    return table
+def _work(report: weft.Report) -> str:
+    """Say what went before, what the encoders did, and what they left out."""
+    parts = [f"; {report.resumed:,} from before"] if report.resumed else []
+    if report.model_seconds:
+        parts.append(f"; {report.documents / report.seconds:,.0f} documents/s, models at work {report.utilisation:.0%}")
+    if report.truncated:
+        parts.append(f"; {report.truncated:,} texts cut to the most tokens that a model takes")
+    return "".join(parts)
+
+
+def _write(path: Path, content: str) -> None:
+    with io_errors(path):
+        path.write_text(content, encoding="utf-8")
 
 
 def _print_facts(facts: dict[str, Any], as_json: bool) -> None:

@@ -5,6 +5,7 @@ from os import PathLike
 from typing import Any
 
 from weft import inputs
+from weft.encoded import Encoders, Representation
 from weft.errors import Error, InvalidInput
 from weft.hits import Hits
 from weft.index import Index
@@ -24,6 +25,8 @@ def evaluate(
     measures: Sequence[str] = MEASURES,
     k: int | None = None,
     run: str | PathLike[str] | None = None,
+    using: Representation | None = None,
+    **options: Any,
 ) -> dict[str, float]:
     """Search with every judged query and return the mean of each measure.
 
@@ -32,7 +35,7 @@ def evaluate(
     Parameters
     ----------
     index : Index or TextIndex
-        An index of text.
+        An index of text, or of vectors by encoders that it knows.
     queries : mapping of query id to text, or path
         What `weft.io.read_queries` returns or reads.
     qrels : mapping of query id to mapping of document id to grade, or path
@@ -43,6 +46,10 @@ def evaluate(
         Hits for each query. Default: the largest cutoff of the measures.
     run : str or path object, optional
         Write the hits there as a TREC run.
+    using : {"sparse", "multivector"}, optional
+        Search by this representation alone; BM25 counts as sparse. Default: by all.
+    **options
+        For `Index.search`, such as ``fuse="rrf"``.
 
     Returns
     -------
@@ -69,8 +76,11 @@ def evaluate(
     if not names:
         raise InvalidInput(f"none of the {len(texts)} queries is judged; do queries and qrels belong together?")
     depth = inputs.integer("k", max(map(_cutoff, parsed)) if k is None else k, low=1)
-    searched = index.index if isinstance(index, TextIndex) else index
-    hits = searched.search(text=[texts[name] for name in names], k=depth)
+    asked = [texts[name] for name in names]
+    if isinstance(index, TextIndex):
+        hits = index.search(asked, depth, using=using, **options)
+    else:
+        hits = index.search(**Encoders(index.schema, {}).queries(asked, using), k=depth, **options)
     if run is not None:
         write_run(run, hits, names)
     return _means(parsed, judged, {name: _ranked(each) for name, each in zip(names, hits, strict=True)})

@@ -7,21 +7,22 @@ import functools
 import gzip
 import json
 import os
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, TextIO
 
 import numpy as np
 
 from weft import inputs
 from weft.ciff import Ciff, read_ciff, write_ciff
-from weft.errors import InvalidInput, IoError, SchemaMismatch
+from weft.errors import InvalidInput, SchemaMismatch
 from weft.hits import Hits
 from weft.index import Index
+from weft.jsonl import document_id, in_folder, io_errors, lines, read_jsonl
 from weft.progress import with_progress
+from weft.sources import read_documents
 
 __all__ = [
     "Ciff",
@@ -39,82 +40,6 @@ __all__ = [
 
 _QRELS_COLUMNS = {3: (0, 1, 2), 4: (0, 2, 3)}
 """Positions of query, document and grade in BEIR's three columns and in TREC's four."""
-
-
-def read_documents(source: object) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Iterate over documents with the place of each, for messages.
-
-    Parameters
-    ----------
-    source : iterable of mapping, or path
-        A path names a JSONL file, plain or ``.gz``, or a BEIR folder with ``corpus.jsonl`` in it.
-
-    Yields
-    ------
-    place : str
-        ``file:line``, or ``document 0`` and so on.
-    document : mapping
-
-    Raises
-    ------
-    InvalidInput
-        A line is not a JSON object in UTF-8, or a document is not a mapping.
-    IoError
-        The file cannot be read.
-
-    Examples
-    --------
-    >>> from weft.io import read_documents
-    >>> list(read_documents([{"id": "a", "text": "red fox"}]))
-    [('document 0', {'id': 'a', 'text': 'red fox'})]
-    """
-    if isinstance(source, (str, PathLike)):
-        yield from read_jsonl(_in_folder(source, "corpus.jsonl", "corpus.jsonl.gz"))
-        return
-    if isinstance(source, (bytes, Mapping)) or not isinstance(source, Iterable):
-        raise InvalidInput(f"documents must be an iterable of dicts or a path, not {inputs.shown(source)}")
-    for position, document in enumerate(source):
-        if not isinstance(document, Mapping):
-            raise InvalidInput(f"document {position} is {inputs.shown(document)}; expected a dict")
-        yield f"document {position}", document
-
-
-def read_jsonl(path: str | PathLike[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    r"""Iterate over the objects of a JSONL file, plain or ``.gz``; blank lines are skipped.
-
-    Parameters
-    ----------
-    path : str or path object
-
-    Yields
-    ------
-    place : str
-        ``file:line``.
-    value : dict
-
-    Raises
-    ------
-    InvalidInput
-        A line is not a JSON object in UTF-8.
-    IoError
-        The file cannot be read.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> from weft.io import read_jsonl
-    >>> _ = Path("two.jsonl").write_text('{"id": 1}\n{"id": 2}\n')
-    >>> [value["id"] for _, value in read_jsonl("two.jsonl")]
-    [1, 2]
-    """
-    for place, line in _lines(path):
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise InvalidInput(f"{place}: not JSON: {error}") from error
-        if not isinstance(value, dict):
-            raise InvalidInput(f"{place}: expected a JSON object, not {inputs.shown(value)}")
-        yield place, value
 
 
 def read_vectors(path: str | PathLike[str]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
@@ -229,7 +154,7 @@ def read_queries(path: str | PathLike[str]) -> dict[str, str]:
     {'q1': 'red'}
     """
     queries: dict[str, str] = {}
-    for place, value in read_jsonl(_in_folder(path, "queries.jsonl", "queries.jsonl.gz")):
+    for place, value in read_jsonl(in_folder(path, "queries.jsonl", "queries.jsonl.gz")):
         name = document_id(place, value)
         if name in queries:
             raise InvalidInput(f"{place}: query {name!r} comes twice")
@@ -267,7 +192,7 @@ def read_qrels(path: str | PathLike[str]) -> dict[str, dict[str, int]]:
     {'q1': {'a': 1}}
     """
     qrels: dict[str, dict[str, int]] = {}
-    for number, (place, line) in enumerate(_lines(_in_folder(path, "qrels.tsv", "qrels/test.tsv"))):
+    for number, (place, line) in enumerate(lines(in_folder(path, "qrels.tsv", "qrels/test.tsv"))):
         fields = line.split("\t") if line.count("\t") >= 2 else line.split()
         columns = _QRELS_COLUMNS.get(len(fields))
         if columns is None:
@@ -306,17 +231,9 @@ def write_run(path: str | PathLike[str], hits: Hits, query_ids: Iterable[str], r
     >>> index = weft.build("tiny.weft", ids=["a"], text=["red fox"])
     >>> write_run("run.txt", index.search(text=["fox"]), ["q1"])
     """
-    lines = hits.to_trec(run_id, query_ids)
-    with _io_errors(path):
-        Path(path).write_text(lines, encoding="utf-8")
-
-
-def document_id(place: str, value: Mapping[str, Any]) -> str:
-    """Return ``id`` or ``_id`` of a JSON object as text."""
-    given = value.get("id", value.get("_id"))
-    if given is None:
-        raise InvalidInput(f'{place}: no "id" or "_id"; found {", ".join(map(repr, value)) or "nothing"}')
-    return str(inputs.key(f"{place}: id", given))
+    run = hits.to_trec(run_id, query_ids)
+    with io_errors(path):
+        Path(path).write_text(run, encoding="utf-8")
 
 
 @functools.lru_cache(maxsize=256)
@@ -325,42 +242,12 @@ def _shortest(weight: float) -> float:
     return float(str(np.float32(weight)))
 
 
-def _in_folder(path: str | PathLike[str], *names: str) -> Path:
-    """Return the path itself or, when it is a folder, the first of the files that is in it."""
-    folder = Path(inputs.path(path))
-    if not folder.is_dir():
-        return Path(path)
-    for name in names:
-        if (folder / name).is_file():
-            return Path(path) / name
-    raise InvalidInput(f"{path}: the folder holds no {' or '.join(names)}")
-
-
-def _lines(path: str | PathLike[str]) -> Iterator[tuple[str, str]]:
-    """Iterate over the lines of a text file that are not blank, with the place of each."""
-    name, number = os.fspath(path), 0
-    with _io_errors(path), _opened(name) as file:
-        try:
-            for number, raw in enumerate(file, start=1):
-                line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip("\r\n")
-                if line.strip():
-                    yield f"{name}:{number}", line
-        except UnicodeDecodeError as error:
-            raise InvalidInput(f"{name}:{number}: not UTF-8: {error.reason} at byte {error.start}") from error
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise InvalidInput(f"{name}:{number + 1}: damaged gzip data: {error}") from error
-
-
-def _opened(name: str) -> BinaryIO | gzip.GzipFile:
-    return gzip.open(name, "rb") if name.endswith(".gz") else open(name, "rb")
-
-
 @contextmanager
 def _replaced(path: str | PathLike[str]) -> Iterator[TextIO]:
     """Open a text file for writing that gets its name when it is whole."""
     name = inputs.path(path)
     temporary = f"{name}.tmp"
-    with _io_errors(path):
+    with io_errors(path):
         try:
             opened = gzip.open if name.endswith(".gz") else open
             with opened(temporary, "wt", encoding="utf-8", newline="\n") as file:
@@ -370,14 +257,3 @@ def _replaced(path: str | PathLike[str]) -> Iterator[TextIO]:
             with suppress(OSError):
                 os.unlink(temporary)
             raise
-
-
-@contextmanager
-def _io_errors(path: str | PathLike[str]) -> Iterator[None]:
-    """Raise what the operating system reports as `IoError`."""
-    try:
-        yield
-    except IoError:
-        raise
-    except OSError as error:
-        raise IoError(error.errno, error.strerror or str(error), os.fspath(path)) from error

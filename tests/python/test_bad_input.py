@@ -556,6 +556,23 @@ def test_text_index_attributes(path: Path, case: Case) -> None:
     refused(lambda: weft.TextIndex(path, attributes=case.value).add([]), case)
 
 
+@cases(both("resume", None, 5, "", b"name", "x" * 1001))
+def test_text_index_resumption(path: Path, case: Case) -> None:
+    refused(lambda: weft.TextIndex(path).add([], resume=case.value), case)
+
+
+@cases(both("columns", 5, "id", ["id"], {5: "id"}, {"id": None}))
+def test_text_index_columns(path: Path, case: Case) -> None:
+    refused(lambda: weft.TextIndex(path).add([], columns=case.value), case)
+
+
+@cases(both("using", 5, "", "dense", ["sparse"]))
+def test_text_index_representations(path: Path, case: Case) -> None:
+    texts = weft.TextIndex(path)
+    texts.add([])
+    refused(lambda: texts.search("red", using=case.value), case)
+
+
 @cases(
     both("documents", None, 5, b"corpus.jsonl", {"id": "a", "text": "red"}), both("document 0", [5], ["red"], [None])
 )

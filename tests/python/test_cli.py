@@ -12,9 +12,10 @@ import pytest
 from typer.testing import CliRunner
 
 import weft
-from weft import cli
+from weft import cli, encoders
 from weft.commands import app
 from weft.display import plain, reason, shortened, size
+from word_encoders import WordVectors, WordWeights
 
 DOCUMENTS = [
     {"id": "fox", "title": "Foxes [bold]", "text": "The quick red fox", "year": 1984},
@@ -68,6 +69,55 @@ def test_search(built: Path) -> None:
     explained = run("search", built, "red fox", "--explain").stdout
     assert "document" in explained
     assert run("search", built, "nothing").stdout == "no hits\n"
+
+
+@pytest.fixture
+def words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let names of encoders mean encoders of words."""
+    made = {"weights": WordWeights, "vectors": WordVectors}
+    monkeypatch.setattr(encoders, "load", lambda name: made[name](name, most=5), raising=False)
+
+
+def test_encoders(corpus: Path, path: Path, tmp_path: Path, words: None) -> None:
+    built = run("build", corpus, "-o", path, "--encoder", "vectors", "--attribute", "text:keyword", "--codec", "f16")
+    assert "1 texts cut" in built.stdout
+    assert weft.open(path).schema.multivector == weft.MultiVector(16, "f16")
+    lines = run("search", path, "quick", "fox", "--html", tmp_path / "hits.html").stdout.splitlines()
+    assert lines[0].split()[2] == "fox"
+    assert "→" in lines[1]
+    assert "<article>" in (tmp_path / "hits.html").read_text()
+    for options in (["--using", "sparse"], ["--using", "multivector"], ["--fuse", "rrf"]):
+        assert "fox" in run("search", path, "quick fox", *options).stdout
+    explained = run("explain", path, "fox", "quick", "fox", "--html", tmp_path / "fox.html").stdout
+    assert explained.startswith("fox: quick fox\n")
+    assert "<title>" in (tmp_path / "fox.html").read_text()
+    assert "nowhere" in run("explain", path, "nowhere", "red", status=2).stderr
+    (tmp_path / "queries.jsonl").write_text('{"_id": "q1", "text": "quick fox"}\n')
+    (tmp_path / "qrels.tsv").write_text("q1\tfox\t1\n")
+    beside = ["--queries", tmp_path, "--qrels", tmp_path, "--measures", "RR@1"]
+    assert "1.0000" in run("evaluate", path, *beside, "--fuse", "rrf").stdout
+
+
+def test_kinds_of_encoders(corpus: Path, tmp_path: Path, words: None) -> None:
+    run("build", corpus, "-o", tmp_path / "both", "--encoder", "weights", "--encoder", "vectors")
+    assert set(weft.open(tmp_path / "both").schema.encoders) == {"sparse", "multivector"}
+    run("build", corpus, "-o", tmp_path / "tokens", "--encoder", "vectors", "--no-bm25")
+    assert weft.open(tmp_path / "tokens").schema.sparse is None
+    assert "fox" in run("search", tmp_path / "tokens", "fox").stdout
+    twice = ["--encoder", "weights", "--encoder", "weights"]
+    assert "--encoder" in run("build", corpus, "-o", tmp_path / "twice", *twice, status=2).stderr
+
+
+def test_a_build_goes_on(path: Path, tmp_path: Path, words: None) -> None:
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text("".join(json.dumps({"id": row, "text": "red"}) + "\n" for row in range(7)) + "{")
+    options = ["-o", path, "--encoder", "vectors", "--commit-every", 2]
+    run("build", corpus, *options, status=2)
+    assert len(weft.open(path)) == 6
+    corpus.write_text(corpus.read_text()[:-1])
+    assert "resume" in run("build", corpus, *options, status=2).stderr
+    assert run("build", corpus, *options, "--no-resume").stdout.startswith("7 documents in ")
+    assert "already" in run("build", corpus, *options, status=2).stderr
 
 
 def test_terminal_control_characters_are_not_printed(path: Path) -> None:

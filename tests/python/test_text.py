@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 import oracle
 import weft
-from weft import text as text_module
+from weft import encoders, pipeline
 from weft._native import analyze
+from word_encoders import WordVectors, WordWeights
 
 FOX: dict[str, Any] = {"id": "fox", "title": "Foxes", "text": "The red fox.", "year": 1984}
 WINE: dict[str, Any] = {"_id": "wine", "text": "Red or white wine", "other": [1, 2]}
@@ -140,7 +141,7 @@ def test_other_kinds_of_index_are_refused(path: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("batch", [1, 3, 1000])
 def test_of_documents_with_one_id_the_last_counts(path: Path, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text_module, "BATCH_DOCUMENTS", batch)
+    monkeypatch.setattr(pipeline, "TEXTS_TO_WRITE", batch)
     texts = weft.TextIndex(path)
     texts.add({"id": each % 3, "text": f"word{each}"} for each in range(8))
     assert texts.index.ids().tolist() == ["2", "0", "1"]
@@ -236,3 +237,110 @@ def test_progress(path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: p
         texts.add([WINE], show_progress=True)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     texts.add([WINE])
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let `weft.encoders.load` make encoders of words; return the names that it was asked for."""
+    asked: list[str] = []
+
+    def load(name: str, max_words: int = 1000) -> Any:
+        asked.append(name)
+        if name not in ("weights", "vectors"):
+            raise weft.NotFound(f"there is no model {name}")
+        return WordWeights(name, max_words) if name == "weights" else WordVectors(name, max_words)
+
+    monkeypatch.setattr(encoders, "load", load, raising=False)
+    return asked
+
+
+def test_search_by_encoders_is_search_by_their_vectors(path: Path) -> None:
+    sparse, vectors = WordWeights(), WordVectors()
+    texts = weft.TextIndex(path, sparse, multivector=vectors, codec="f16")
+    texts.add([FOX, WINE, {"id": "hen", "text": "a red hen hunts the fox"}])
+    queries = ["red fox", "wine", "nothing like it"]
+    by_terms, by_tokens = {"sparse": sparse.encode_query(queries)}, {"multivector": vectors.encode_query(queries)}
+    options: list[dict[str, Any]] = [
+        {},
+        {"k": 2, "fuse": "rrf"},
+        {"fuse": {"sparse": 0.3, "multivector": 0.7}},
+        {"candidate_source": "centroids", "candidates": 2, "probes": 1},
+        {"exact": True, "where": "title = 'Foxes'"},
+        {"subset": ["wine", "hen"], "min_score": 0.5},
+    ]
+    for each in options:
+        expected = texts.index.search(**by_terms, **by_tokens, **each)
+        assert texts.search(queries, **each).to_list() == expected.to_list()
+    assert texts.search(queries, using="sparse").to_list() == texts.index.search(**by_terms).to_list()
+    assert texts.search(queries, using="multivector").to_list() == texts.index.search(**by_tokens).to_list()
+    assert texts.search("red fox").to_list() == texts.search(queries).to_list()[0]
+    assert texts.search("red fox").single
+    with pytest.raises(weft.InvalidInput, match="using"):
+        texts.search("red", using="dense")  # type: ignore[arg-type]
+
+
+def test_bm25_finds_and_token_vectors_order(path: Path) -> None:
+    texts = weft.TextIndex(path, multivector=WordVectors())
+    texts.add([FOX, WINE])
+    expected = texts.index.search(text=["red wine"], multivector=WordVectors().encode_query(["red wine"]))
+    assert texts.search(["red wine"]).to_list() == expected.to_list()
+    assert texts.search("wine", using="sparse").counts == 1
+    only = weft.TextIndex(path.with_name("only"), None, multivector=WordVectors())
+    only.add([FOX, WINE])
+    assert only.search("wine")[0].id == "wine"
+    with pytest.raises(weft.SchemaMismatch, match="no sparse"):
+        only.search("wine", using="sparse")
+
+
+def test_encoders_are_loaded_by_name_when_needed(path: Path, loads: list[str]) -> None:
+    weft.TextIndex(path, "weights", multivector="vectors").add([FOX, WINE])
+    assert loads == ["weights", "vectors"]
+    loads.clear()
+    again = weft.TextIndex(path, "weights")
+    assert set(again.encoders) == {"sparse", "multivector"}
+    assert loads == []
+    assert again.search("white", using="sparse")[0].id == "wine"
+    assert loads == ["weights"]
+    again.add([{"id": "hen", "text": "a hen"}])
+    assert loads == ["weights", "vectors"]
+    assert weft.evaluate(weft.open(path), {"q": "hen"}, {"q": {"hen": 1}}, measures=["RR@1"], fuse="rrf") == {"RR@1": 1}
+    assert weft.evaluate(again, {"q": "hen"}, {"q": {"hen": 1}}, measures=["RR@1"], using="multivector") == {"RR@1": 1}
+
+
+def test_encoders_of_other_settings_are_refused(path: Path, loads: list[str]) -> None:
+    weft.TextIndex(path, multivector=WordVectors(most=7)).add([FOX])
+    weft.TextIndex(path, multivector=WordVectors(most=7)).add([WINE])
+    with pytest.raises(weft.SchemaMismatch, match=r"max_words is 8, not 7"):
+        weft.TextIndex(path, multivector=WordVectors(most=8))
+    with pytest.raises(weft.Error, match=r"'words' of the index cannot be loaded.*multivector="):
+        weft.TextIndex(path).search("fox")
+    with pytest.raises(weft.SchemaMismatch, match="leave sparse= out"):
+        weft.TextIndex(path, WordWeights())
+    with pytest.raises(weft.SchemaMismatch, match="not None"):
+        weft.TextIndex(path, None)
+    with pytest.raises(weft.SchemaMismatch, match="codec"):
+        weft.TextIndex(path, codec="f16")
+    other = path.with_name("other")
+    weft.TextIndex(other, multivector=WordVectors("weights")).add([FOX])
+    with pytest.raises(weft.SchemaMismatch, match="type is 'wordweights', not 'wordvectors'"):
+        weft.TextIndex(other).search("fox")
+
+
+def test_encoders_are_loaded_with_the_options_that_they_were_made_with(path: Path, loads: list[str]) -> None:
+    weft.TextIndex(path, multivector=WordVectors("vectors", most=3)).add([FOX])
+    assert weft.TextIndex(path).encoders["multivector"].settings["max_words"] == 3
+
+
+def test_bad_encoders(path: Path, loads: list[str]) -> None:
+    for arguments, reason in (
+        ({"sparse": WordVectors()}, "pass it as multivector="),
+        ({"multivector": "weights"}, "pass it as sparse="),
+        ({"multivector": "missing"}, "no model"),
+        ({"multivector": object()}, "adapt"),
+        ({"sparse": 5}, "adapt"),
+        ({"codec": "f16"}, "codec"),
+        ({"sparse": None}, "nothing to search by"),
+    ):
+        with pytest.raises(weft.Error, match=reason):
+            weft.TextIndex(path, **arguments)  # type: ignore[arg-type]
+    assert not path.exists()
