@@ -53,10 +53,10 @@ def pool(tokens: "Tokens", factor: float, *, protected: int = 1, normalize: bool
     --------
     >>> import numpy as np
     >>> from weft.encoders.pooling import pool
-    >>> words = np.array([[0, 1], [1, 0], [0.6, 0.8], [1, 0], [0, 1]], np.float16)
+    >>> words = np.array([[1, 0], [1, 0], [0, 1], [1, 0], [0, 1]], np.float16)
     >>> flat, offsets = pool((words, np.array([0, 5])), factor=2)
-    >>> flat.round(2).tolist(), offsets.tolist()
-    ([[0.0, 1.0], [1.0, 0.0], [0.3162841796875, 0.94873046875]], [0, 3])
+    >>> flat.tolist(), offsets.tolist()
+    ([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], [0, 3])
     """
     check_factor(factor)
     flat, offsets = tokens
