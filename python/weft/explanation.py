@@ -49,8 +49,8 @@ class Explanation(Sequence[Contribution]):
     query_words, document_words : tuple of str
         What the rows and tokens stand for; empty where the encoder, or a missing text, does not tell.
     document : tuple of (str, float)
-        The document in pieces, each with its part of the score: its words by `terms`, its tokens by `matches`. Empty
-        where the text is not known.
+        The document in pieces, each with its part of the score: its tokens by `matches`, or else its words by `terms`
+        of BM25. Empty where the text is not known.
 
     Examples
     --------
@@ -158,16 +158,17 @@ def explain(index: Index, encoders: Encoders, query: str, id: int | str, text: s
     text = _kept(index, id) if text is None else inputs.text("text", text)
     vectors = asked.pop("multivector", None)
     terms = tuple(index.explain(id, **({"text": query} if "text" in asked else asked))) if asked else ()
+    bm25 = index.schema.sparse
+    document = marked_words(text, bm25, terms) if text is not None and isinstance(bm25, Bm25) else ()
     if vectors is None:
-        bm25 = index.schema.sparse
-        document = marked_words(text, bm25, terms) if text is not None and isinstance(bm25, Bm25) else ()
         return Explanation(query, str(id), terms, document=document)
     matches = tuple(index.explain(id, multivector=vectors))
     encoder, tokens = encoders["multivector"], len(index.get(id)["multivector"])
     asked_words = _words(encoder, query, "query", len(vectors[0]))
     words = () if text is None else _words(encoder, text, "document", tokens)
-    document = marked_tokens(words, matches) if words else ()
-    return Explanation(query, str(id), terms, matches, asked_words, words, document)
+    return Explanation(
+        query, str(id), terms, matches, asked_words, words, marked_tokens(words, matches) if words else document
+    )
 
 
 def joined(title: str | None, text: str) -> str:

@@ -74,6 +74,9 @@ def test_without_a_text_tokens_have_numbers(path: Path) -> None:
     told = texts.explain("fox", 1, text="Foxes red fox")
     assert told.document_words == ("foxes", "red", "fox")
     assert texts.explain("fox", 1, text="another text of more words").document_words == ()
+    both = weft.TextIndex(path.with_name("both"), multivector=WordVectors())
+    both.add([{"id": 1, "text": "red fox"}])
+    assert [score > 0 for _, score in both.explain("fox", 1, text="a red fox").document] == [False] * 4 + [True]
     with pytest.raises(weft.NotFound):
         texts.explain("fox", "nowhere")
 
