@@ -16,6 +16,7 @@ import pytest
 import weft
 from test_pipeline import broken_after, documents
 from weft import batches
+from weft.writer import holds_index
 from word_encoders import WordVectors, WordWeights
 
 BUILD = """
@@ -65,30 +66,41 @@ def same(path: Path, other: Path) -> None:
     one.verify()
 
 
+def generation(path: Path) -> int:
+    """Return the number of the last commit, by the names of files."""
+    return max((int(file.stem.rpartition("-")[2]) for file in path.glob("manifest-*.json")), default=0)
+
+
+def finished(path: Path) -> bool:
+    """Whether there is an index whose source was read to its end: every commit before leaves a note."""
+    return holds_index(path) and not weft.open(path).notes
+
+
 @pytest.mark.parametrize("kind", ["bm25", "learned"])
 def test_a_build_killed_ten_times_equals_an_uninterrupted_one(kind: str, tmp_path: Path) -> None:
-    corpus = write(tmp_path / "corpus.jsonl", 1200)
-    begun = time.monotonic()
-    with start_build(kind, tmp_path / "whole.weft", corpus) as child:
+    """Of 38 commits a build makes none to two, and is killed within the time that the next one takes."""
+    corpus, whole, killed = write(tmp_path / "corpus.jsonl", 1200), tmp_path / "whole.weft", tmp_path / "killed.weft"
+    with start_build(kind, whole, corpus) as child:
         assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
-        begun = time.monotonic()
+        begun = time.monotonic() if child.stdout.readline() == "ready\n" else 0.0
         assert child.stdout.readline() == "done\n"
-    longest = (time.monotonic() - begun) / 4
-    generator = random.Random(kind)
+        between = (time.monotonic() - begun) / 38
+    chance = random.Random(kind)
     kills = 0
-    for _ in range(200):
-        with start_build(kind, tmp_path / "killed.weft", corpus) as child:
+    while not finished(killed):
+        with start_build(kind, killed, corpus) as child:
             assert child.stdout is not None
             assert child.stdout.readline() == "ready\n"
-            if kills < 10:
-                time.sleep(generator.uniform(0, longest))
-                child.kill()
-            kills += "done\n" not in child.stdout
-        if child.returncode == 0:
-            break
-    assert kills >= 5
-    same(tmp_path / "killed.weft", tmp_path / "whole.weft")
+            if kills == 10:
+                continue
+            enough = generation(killed) + chance.randrange(3)
+            while generation(killed) < enough and child.poll() is None:
+                time.sleep(0.001)
+            time.sleep(chance.uniform(0, between))
+            child.kill()
+            kills += 1
+    assert kills == 10
+    same(killed, whole)
 
 
 def test_an_interrupted_add_goes_on(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
