@@ -226,6 +226,16 @@ def test_an_index_takes_and_finds_them(tmp_path: Path, path: Path) -> None:
     assert index.search(multivector=encoder.encode_query(["red", "wine"]), k=2).ids.shape == (2, 2)
 
 
+def test_every_vector_has_a_label(tmp_path: Path) -> None:
+    encoder = ColBert(stanford(tmp_path, query_maxlen=16, doc_maxlen=24))
+    for text in [*TEXTS, "red, fox!", ""]:
+        assert len(encoder.labels(text, "query")) == len(encoder.encode_query(text))
+        assert len(encoder.labels(text, "document")) == len(encoder.encode_document([text])[0])
+    assert {"red", "fox"} < set(encoder.labels("red, fox!", "document"))
+    assert "," not in encoder.labels("red, fox!", "document")
+    assert ColBert(tmp_path, pool_factor=2).labels("red fox", "document") == []
+
+
 def test_pooling_is_for_documents(tmp_path: Path) -> None:
     stanford(tmp_path, query_maxlen=16, doc_maxlen=24)
     whole, pooled = ColBert(tmp_path), ColBert(tmp_path, pool_factor=2)

@@ -3,6 +3,8 @@
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Unpack
 
+import numpy as np
+
 from weft.encoders.base import Options, Role
 from weft.encoders.colbert_files import Checkpoint, Recipe, read
 from weft.encoders.device import require_torch
@@ -77,6 +79,22 @@ class ColBert(LateEncoder):
             "attends_to_filler": self.recipe.attends_to_filler,
             "skipped": list(self.recipe.skipped),
         }
+
+    def labels(self, text: str, role: Role) -> list[str]:
+        """Return the wordpiece that each vector of a text stands for; nothing where vectors are pooled.
+
+        Parameters
+        ----------
+        text : str
+        role : {"query", "document"}
+        """
+        ids = self.tokenize([text], role).ids
+        if role == "document":
+            ids = ids[~np.isin(ids, self._skipped)]
+        words: list[str] = self.tokenizer.convert_ids_to_tokens(ids.tolist())
+        if role == "query":
+            return words + [self.recipe.filler] * (self._filled - len(words)) if words else []
+        return words if self.pool_factor == 1 else []
 
     @classmethod
     def _checkpoint(cls, folder: str | PathLike[str]) -> Checkpoint:
