@@ -99,7 +99,7 @@ class InferenceFree(Splade):
         }
 
     def encode_tokens(
-        self, tokens: Tokens, *, batch_size: int | None = None, show_progress_bar: bool | None = None
+        self, tokens: Tokens, *, batch_size: int | None = None, show_progress_bar: bool | None = False
     ) -> "Rows":
         """Return the weights of what `tokenize` made; see `encode_document`."""
         if tokens.role == "document" and not self.models:

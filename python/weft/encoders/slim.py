@@ -104,7 +104,7 @@ class Slim(Splade):
         return {**super().settings, "beta": self.beta, "token_terms": self.token_terms}
 
     def encode_tokens(
-        self, tokens: Tokens, *, batch_size: int | None = None, show_progress_bar: bool | None = None
+        self, tokens: Tokens, *, batch_size: int | None = None, show_progress_bar: bool | None = False
     ) -> "Rows":
         """Return the weights of what `tokenize` made, for the first stage."""
         offsets, (positions, entries, weights) = self._encoded(tokens, batch_size, show_progress_bar)

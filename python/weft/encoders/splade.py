@@ -176,7 +176,7 @@ class Splade(TorchEncoder):
         return self.encode_tokens(tokens, batch_size=batch_size, show_progress_bar=show_progress_bar)
 
     def encode_tokens(
-        self, tokens: Tokens, *, batch_size: int | None = None, show_progress_bar: bool | None = None
+        self, tokens: Tokens, *, batch_size: int | None = None, show_progress_bar: bool | None = False
     ) -> "Rows":
         """Return the weights of what `tokenize` made; see `encode_document`."""
         if tokens.role == "query" and self.query_weights is not None:
