@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from weft.errors import InvalidInput
 from weft import sketch as sketches
+from weft.errors import InvalidInput
 from weft.inputs import shown
 from weft.sketch import Fde, Lemur
 

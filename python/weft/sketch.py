@@ -14,6 +14,10 @@ EncodingType = Literal["float32", "float16", "int8"]
 
 KINDS = ("orthogonal", "muvera", "google", "fastembed")
 _TYPES = ("float32", "float16", "int8")
+_MOST_BITS = 16
+_MOST_DIMENSIONS = 2**20
+_MOST_ROW_VALUES = 2**28
+"""Of all rows together: 1 GiB."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Fde:
     @property
     def dimensions(self) -> int:
         """Values of an encoding."""
-        return self.repetitions * 2**self.bits * self.projection
+        return int(self.repetitions * 2**self.bits * self.projection)
 
 
 @dataclass(frozen=True)
@@ -93,10 +97,9 @@ def shape(sketch: Fde | Lemur | None) -> dict[str, Any] | None:
         case Lemur():
             return {"kind": "lemur", **vars(sketch)}
         case Fde():
-            if sketch.kind not in ("orthogonal", "muvera"):
-                raise InvalidInput(
-                    f'sketch: an index holds encodings of kind "orthogonal" or "muvera"; got {inputs.shown(sketch.kind)}'
-                )
+            if not (isinstance(sketch.kind, str) and sketch.kind in ("orthogonal", "muvera")):
+                kind = inputs.shown(sketch.kind)
+                raise InvalidInput(f'sketch: an index holds encodings of kind "orthogonal" or "muvera"; got {kind}')
             fields = {name: value for name, value in vars(sketch).items() if name != "kind"}
             return {"kind": "fde", **fields, "orthogonal": sketch.kind == "orthogonal"}
         case _:
@@ -108,9 +111,13 @@ def from_shape(shape: dict[str, Any] | None) -> Fde | Lemur | None:
     if shape is None:
         return None
     fields = dict(shape)
-    if fields.pop("kind") == "lemur":
-        return Lemur(**fields)
-    return Fde(kind="orthogonal" if fields.pop("orthogonal") else "muvera", **fields)
+    match fields.pop("kind"):
+        case "lemur":
+            return Lemur(**fields)
+        case "fde":
+            return Fde(kind="orthogonal" if fields.pop("orthogonal") else "muvera", **fields)
+        case kind:
+            raise ValueError(f"sketch of kind {kind!r}")
 
 
 class FdeEncoder:
@@ -161,18 +168,13 @@ class FdeEncoder:
     ) -> None:
         if not isinstance(fde, Fde):
             raise InvalidInput(f"fde must be a weft.Fde, not {inputs.shown(fde)}")
-        if fde.kind not in KINDS:
+        if not (isinstance(fde.kind, str) and fde.kind in KINDS):
             raise InvalidInput(f"kind must be one of {', '.join(map(repr, KINDS))}; got {inputs.shown(fde.kind)}")
         self._fde = fde
         self._dim = inputs.integer("dim", dim, low=1)
-        sizes = (
-            inputs.integer("repetitions", fde.repetitions, low=1),
-            inputs.integer("bits", fde.bits, low=0),
-            inputs.integer("projection", fde.projection, low=1),
-        )
         self._native = _native.FdeEncoder(
             self._dim,
-            sizes,
+            _sizes(fde, self._dim),
             fde.kind == "orthogonal",
             fde.kind == "google",
             fde.kind == "fastembed",
@@ -256,7 +258,8 @@ class FdeEncoder:
         held = tokens.as_given(documents, self._dim)
         empty = np.flatnonzero(held[1][1:] == held[1][:-1])
         if len(empty):
-            raise InvalidInput(f"documents: {inputs.by_row(int(empty[0]))} has no token vectors to encode; leave it out")
+            row = inputs.by_row(int(empty[0]))
+            raise InvalidInput(f"documents: {row} has no token vectors to encode; leave it out")
         threads = inputs.integer("num_threads", num_threads, low=0)
         encodings, scales = self._native.encode(held, False, dtype, threads)
         return (encodings, scales) if dtype == "int8" else encodings
@@ -270,6 +273,8 @@ class FdeEncoder:
             raise InvalidInput('kind "google" needs rows=(hyperplanes, projections): its random numbers are its own')
         if rows is None and fde.kind != "fastembed":
             return None
+        if not (rows is None or (isinstance(rows, tuple) and len(rows) == 2)):
+            raise InvalidInput(f"rows must be (hyperplanes, projections), not {inputs.shown(rows)}")
         hyperplanes, projections = _of_fastembed(fde, self._dim, seed) if rows is None else rows
         scale = 1.0 if fde.kind == "google" or fde.projection == self._dim else fde.projection**-0.5
         return (
@@ -279,6 +284,23 @@ class FdeEncoder:
 
     def __repr__(self) -> str:
         return f"<weft.FdeEncoder {self._fde}: {self._dim} to {self.dimensions} dimensions>"
+
+
+def _sizes(fde: Fde, dim: int) -> tuple[int, int, int]:
+    """Return repetitions, bits and projection, small enough to compute with."""
+    repetitions = inputs.integer("repetitions", fde.repetitions, low=1)
+    bits = inputs.integer("bits", fde.bits, low=0)
+    projection = inputs.integer("projection", fde.projection, low=1)
+    if bits > _MOST_BITS:
+        raise InvalidInput(f"bits is {bits}; it must be at most {_MOST_BITS}")
+    if (dimensions := repetitions * 2**bits * projection) > _MOST_DIMENSIONS:
+        raise InvalidInput(
+            f"{repetitions} repetitions of 2**{bits} cells of {projection} values are {dimensions} dimensions; "
+            f"use at most {_MOST_DIMENSIONS}"
+        )
+    if fde.kind != "orthogonal" and (values := repetitions * (bits + projection) * dim) > _MOST_ROW_VALUES:
+        raise InvalidInput(f"{repetitions} repetitions of rows of {dim} dimensions are {values} numbers; use fewer")
+    return repetitions, bits, projection
 
 
 def _final(final: object, fde: Fde) -> int:
@@ -300,9 +322,13 @@ def _of_fastembed(fde: Fde, dim: int, seed: int | None) -> tuple[Any, Any]:
 
 def _matrix(name: str, value: Any, rows: int, dim: int) -> npt.NDArray[np.float32]:
     try:
-        matrix = np.ascontiguousarray(value, np.float32)
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(f"{name} must be an array of numbers: {error}") from error
+        with np.errstate(over="ignore"):
+            given = np.asarray(value)
+            matrix = inputs.borrowable(given, np.float32) if given.dtype.kind in "biuf" else None
+    except (OverflowError, TypeError, ValueError) as error:
+        raise InvalidInput(f"{name} must be an array of numbers: {' '.join(str(error).split())}") from error
+    if matrix is None:
+        raise InvalidInput(f"{name} must be an array of numbers, not of {given.dtype}")
     if matrix.shape != (rows, dim) or not np.isfinite(matrix).all():
         raise InvalidInput(f"{name} must be finite numbers of shape ({rows}, {dim}); got shape {matrix.shape}")
     return matrix
