@@ -80,6 +80,14 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
         yield Held(folder, vectors, texts, numbered, named)
 
 
+ENCODER = weft.FdeEncoder(weft.Fde(1, 1, 2), 3)
+
+
+def three(value: Any) -> tuple[Any, ...]:
+    """Return a tuple of three as it is, anything else as the only value of a tuple."""
+    return value if isinstance(value, tuple) and len(value) == 3 else (value,)
+
+
 CALLS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Held, Any], object]]] = {
     "add ids": (ANYTHING, lambda held, value: held.vectors.add(value, sparse=[{1: 1.0}, {2: 1.0}])),
     "add rows": (ROWS, lambda held, value: held.vectors.add([8, 9], sparse=value)),
@@ -130,6 +138,33 @@ CALLS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Held, Any], object]]] =
     "documents": (
         st.lists(st.dictionaries(st.sampled_from(["id", "_id", "title", "text", "year"]), SCALARS), max_size=2),
         lambda held, value: list(io.read_documents(value)),
+    ),
+    "sketch": (
+        ANYTHING | st.tuples(ANYTHING, ANYTHING, ANYTHING),
+        lambda held, value: [
+            weft.Schema(multivector=weft.MultiVector(8), sketch=sketch).to_json()
+            for sketch in (weft.Fde(*three(value)), weft.Lemur(*three(value)), value)
+        ],
+    ),
+    "encoder": (
+        st.tuples(st.tuples(SCALARS, SCALARS, SCALARS, ANYTHING), ANYTHING, ANYTHING, ANYTHING, ANYTHING),
+        lambda held, value: weft.FdeEncoder(
+            weft.Fde(*value[0]), value[1], seed=value[2], rows=value[3], final=value[4]
+        ),
+    ),
+    "encoder rows": (
+        st.tuples(st.sampled_from(["orthogonal", "google", "fastembed"]), ANYTHING, ANYTHING, ANYTHING),
+        lambda held, value: weft.FdeEncoder(
+            weft.Fde(1, 1, 2, value[0]), 3, seed=value[1], rows=value[2], final=value[3]
+        ),
+    ),
+    "encode": (
+        ANYTHING | st.tuples(ARRAYS, OFFSETS) | st.lists(ARRAYS, max_size=3),
+        lambda held, value: (ENCODER.encode_query(value), ENCODER.encode_document(value)),
+    ),
+    "encode as": (
+        st.tuples(ANYTHING, ANYTHING),
+        lambda held, value: ENCODER.encode_document([np.eye(3)], dtype=value[0], num_threads=value[1]),
     ),
     "merge hits": (ANYTHING, lambda held, value: weft.Hits.merge(value, 3)),
     "trec": (ANYTHING, lambda held, value: held.numbered.search(sparse=[{1: 1.0}]).to_trec(value, value)),
