@@ -21,9 +21,13 @@ def collection(documents: int = 5000, queries: int = 100) -> tuple[list[Array], 
 
     def tokens(subject: Array, count: int, noise: float) -> Array:
         drawn = subject[random.integers(0, len(subject), count)] + noise * random.standard_normal((count, DIM))
-        return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+        made: Array = (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+        return made
 
-    made = [tokens(subjects[random.integers(len(subjects))], random.integers(20, 41), 0.7) for _ in range(documents)]
+    made = [
+        tokens(subjects[random.integers(len(subjects))], size, 0.7)
+        for size in random.integers(20, 41, documents).tolist()
+    ]
     asked = [tokens(made[each], 8, 0.05) for each in random.integers(0, documents, queries)]
     return made, asked
 

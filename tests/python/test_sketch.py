@@ -203,11 +203,11 @@ def clustered(count: int) -> list[Tokens]:
 @pytest.mark.parametrize(
     ("sketch", "most_missed"),
     [
-        (Fde(), 0.1),
-        (Fde(code_bits=4), 0.1),
-        (Fde(kind="muvera"), 0.2),
-        (Lemur(), 0.05),
-        (Lemur(128, 512), 0.1),
+        (Fde(), 0.06),
+        (Fde(code_bits=4), 0.03),
+        (Fde(kind="muvera"), 0.15),
+        (Lemur(), 0.02),
+        (Lemur(128, 512), 0.03),
     ],
 )
 @pytest.mark.parametrize("order", ["random", "sorted"])
