@@ -4,8 +4,8 @@
     python benches/sketch.py first-stage VECTORS    # candidates and time that a recall takes, beside centroids
     python benches/sketch.py encode                 # microseconds to encode a document of 79 tokens
 
-VECTORS are folders as `benches/peers/README.md` describes. Documents are shuffled with each seed, which also changes the
-sample that learned weights come from.
+VECTORS are folders as `benches/peers/README.md` describes. Documents are shuffled with each seed, which also changes
+the sample that learned weights come from.
 """
 
 import argparse

@@ -136,7 +136,8 @@ class FdeEncoder:
         Of the random rows. Default: 42 for ``"fastembed"``, otherwise 0.
     rows : (hyperplanes, projections), optional
         Arrays of shape (repetitions * bits, dim) and (repetitions * projection, dim) in place of random ones, such as
-        those of another implementation. Needed for ``"google"``, whose projections are not scaled.
+        those of another implementation. Needed for ``"google"``, whose projections are taken as they are; those of the
+        other kinds are multiplied by ``projection ** -0.5``, unless `projection` is `dim`.
     final : int, optional
         Project encodings to so many dimensions at the end, by a count sketch.
 
@@ -170,6 +171,7 @@ class FdeEncoder:
             raise InvalidInput(f"fde must be a weft.Fde, not {inputs.shown(fde)}")
         if not (isinstance(fde.kind, str) and fde.kind in KINDS):
             raise InvalidInput(f"kind must be one of {', '.join(map(repr, KINDS))}; got {inputs.shown(fde.kind)}")
+        self._arguments = fde, dim, seed, rows, final
         self._fde = fde
         self._dim = inputs.integer("dim", dim, low=1)
         self._native = _native.FdeEncoder(
@@ -282,6 +284,9 @@ class FdeEncoder:
             _matrix("projections", projections, fde.repetitions * fde.projection, self._dim) * np.float32(scale),
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, self._arguments
+
     def __repr__(self) -> str:
         return f"<weft.FdeEncoder {self._fde}: {self._dim} to {self.dimensions} dimensions>"
 
@@ -332,3 +337,8 @@ def _matrix(name: str, value: Any, rows: int, dim: int) -> npt.NDArray[np.float3
     if matrix.shape != (rows, dim) or not np.isfinite(matrix).all():
         raise InvalidInput(f"{name} must be finite numbers of shape ({rows}, {dim}); got shape {matrix.shape}")
     return matrix
+
+
+def _again(fde: Fde, dim: int, seed: int | None, rows: tuple[Any, Any] | None, final: int | None) -> FdeEncoder:
+    """Make the encoder that was pickled."""
+    return FdeEncoder(fde, dim, seed=seed, rows=rows, final=final)

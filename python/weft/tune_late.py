@@ -140,6 +140,8 @@ class _Bench(Bench[Effort]):
         self, index: "Index", queries: list[dict[str, Any]], k: int, exact: list[Hits], seconds: float
     ) -> None:
         super().__init__(index, queries, k, exact)
+        # Sketches, where there are some, find candidates without cells.
+        self.probes = PROBES if index.schema.sketch is None else PROBES[-1:]
         self.candidates = _growing(max(k, LEAST_CANDIDATES), len(index))
         self.exact = Trial(Effort(max(PROBES), max(len(index), 1)), 1.0, seconds)
         self._tried: dict[Effort, Trial[Effort]] = {}
@@ -183,7 +185,7 @@ def _frontier(bench: _Bench, target: float) -> Iterator[Trial[Effort]]:
     those that failed took longer already than what is known to suffice.
     """
     least = WORTH * bench.exact.seconds
-    probes, candidates = iter(PROBES), iter(bench.candidates)
+    probes, candidates = iter(bench.probes), iter(bench.candidates)
     probed, count = next(probes, None), next(candidates, None)
     while probed is not None and count is not None:
         trial = bench.first_trial(Effort(probed, count))

@@ -388,9 +388,8 @@ def build(
     else:
         keys = inputs.keys("ids", ids, schema.ids if schema else "str")
     schema = schema or _infer(keys, native, texts, vectors, columns)
-    with Writer(folder, schema, memory_limit=memory_limit) as writer:
-        with writer._showing() as core:
-            core.add(keys, native, texts, vectors, columns)
+    with Writer(folder, schema, memory_limit=memory_limit) as writer, writer._showing() as core:
+        core.add(keys, native, texts, vectors, columns)
     return Index(folder)
 
 

@@ -1,5 +1,6 @@
 """Encodings are those of the formula, whatever rows, shapes and documents they are made of."""
 
+import pickle
 from typing import Any
 
 import numpy as np
@@ -314,3 +315,27 @@ def test_a_last_projection_keeps_products_on_average() -> None:
         assert made.shape == (2, 40)
         products.append(made @ encoder.encode_query(query))
     assert (np.abs(np.mean(products, axis=0) - wanted) < 4 * np.std(products, axis=0) / 20).all()
+
+
+def test_extremes_are_named_or_finite() -> None:
+    encoder = FdeEncoder(Fde(repetitions=2, bits=1, projection=4), 8)
+    tiny = np.eye(8, dtype=np.float32)[:1] * 1e-38
+    codes, _ = encoder.encode_document([tiny], dtype="int8")
+    assert (codes != -128).all()
+    assert np.isfinite(encoder.encode_document([np.full((3, 8), 6e4, np.float32)], dtype="float16")).all()
+    for encode in (encoder.encode_query, encoder.encode_document):
+        with pytest.raises(weft.InvalidInput, match="row 1"):
+            encode([np.ones((1, 8)), np.full((2, 8), 3e38)])
+
+
+def test_what_does_not_fit_in_memory_is_refused() -> None:
+    encoder = FdeEncoder(Fde(repetitions=16, bits=16, projection=1), 8)
+    with pytest.raises(weft.InvalidInput, match="do not fit in memory"):
+        encoder.encode_query((np.zeros((0, 8), np.float32), np.zeros(10**8, np.int64)))
+
+
+def test_an_encoder_is_pickled() -> None:
+    encoder = FdeEncoder(Fde(repetitions=2, bits=2, projection=4), 8, seed=5, final=7)
+    vectors = np.random.default_rng(0).normal(size=(9, 8))
+    again = pickle.loads(pickle.dumps(encoder))
+    assert again.encode_query(vectors).tobytes() == encoder.encode_query(vectors).tobytes()

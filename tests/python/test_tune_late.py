@@ -237,7 +237,7 @@ class Measured:
     """A bench whose recall and time follow from the effort."""
 
     def __init__(self, documents: int, most: float = 1.0, gathering: float = 1e-5) -> None:
-        self.candidates = tuning._growing(16, documents)
+        self.probes, self.candidates = tuning.PROBES, tuning._growing(16, documents)
         self.exact = Trial(Effort(64, documents), 1.0, documents * 1e-5)
         self.tried: set[Effort] = set()
         self._most, self._gathering = most, gathering
