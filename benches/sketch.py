@@ -191,7 +191,7 @@ def encode(documents: int = 2000, tokens: int = 79, dim: int = 128) -> None:
             times = []
             for _ in range(5):
                 start = time.perf_counter()
-                made.encode_document((flat, offsets), dtype=dtype, num_threads=1)  # type: ignore[arg-type]
+                made.encode_document((flat, offsets), dtype=dtype, num_threads=1)
                 times.append(time.perf_counter() - start)
             cells.append(f"{dtype} {min(times) / documents * 1e6:6.1f} µs")
         print(f"  {kind:<12} {dimensions:>6}  {'   '.join(cells)}")

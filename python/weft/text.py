@@ -238,7 +238,7 @@ class TextIndex:
             candidate_source=candidate_source,
             fuse=fuse,
         )
-        return hits[0] if single else hits  # type: ignore[no-any-return]
+        return hits[0] if single else hits
 
     def explain(self, query: str, id: int | str, *, text: str | None = None) -> Explanation:
         """Return which words of a query matched which of a document, and what each adds to the score.
