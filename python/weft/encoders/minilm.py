@@ -31,6 +31,9 @@ class MiniLm(ColBert):
     library are longest (an uncentred principal component analysis), and brought to length 1. Queries are cut to 32
     tokens and documents to 180, if options do not say otherwise.
 
+    On SciFact, exact MaxSim of these vectors has nDCG@10 .684 and R@100 .904. A projection made from SciFact itself has
+    .689 and .918, one made from words of the vocabulary in random order .682 and .913.
+
     Parameters
     ----------
     pool_factor : float
