@@ -98,7 +98,9 @@ def test_pickled_weights_and_a_tokenizer_of_its_own(tmp_path: Path) -> None:
     safe = ColBerTer(checkpoint(tmp_path / "safe"))
     checkpoint(tmp_path / "pickled", pickled=True)
     checkpoints.tokenizer(tmp_path / "pickled")
-    pickled = load(tmp_path / "pickled", type="colberter")
+    pickled = load(tmp_path / "pickled")
+    assert isinstance(pickled, ColBerTer)
+    assert pickled.settings == load(tmp_path / "pickled", type="colberter").settings
     assert pickled.settings == {**safe.settings, "name": str(tmp_path / "pickled")}
     assert np.array_equal(pickled.encode_query("red foxes"), safe.encode_query("red foxes"))
 

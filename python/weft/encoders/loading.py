@@ -39,6 +39,7 @@ def load(
     `MiniLm`                          the name ``"minilm"``
     `ColBert`                         ``artifact.metadata``, the architecture ``HF_ColBERT`` or a ``linear.weight``;
                                       or ``modules.json`` with token vectors (PyLate, sentence-transformers)
+    `ColBerTer`                       ``bert_model`` and ``aggregate_unique_ids`` in ``config.json``
     `Splade`                          ``modules.json`` with a SPLADE pooling, or the architecture ``...ForMaskedLM``
     `InferenceFree`                   ``idf.json``, or ``modules.json`` with a table of weights for queries
     ================================  ==========================================================================
@@ -81,7 +82,7 @@ def load(
         if type not in _TYPES:
             raise InvalidInput(f"type must be one of {', '.join(_TYPES)}, not {shown(type)}")
         return _make(_TYPES[type], {"folder": folder, **options})
-    for recognise in (_modules, _colbert, _inference_free, _masked_language_model):
+    for recognise in (_modules, _colberter, _colbert, _inference_free, _masked_language_model):
         found = recognise(folder)
         if found is not None:
             return _make(found[0], {**found[1], **options})
@@ -96,6 +97,12 @@ def _make(encoder: str, arguments: Arguments) -> Encoder:
 
     made: Encoder = getattr(weft.encoders, encoder)(**arguments)
     return made
+
+
+def _colberter(folder: Path) -> Found:
+    config = read_json(folder / "config.json")
+    is_one = isinstance(config.get("bert_model"), str) and bool(config.get("aggregate_unique_ids"))
+    return ("ColBerTer", {"folder": folder}) if is_one else None
 
 
 def _colbert(folder: Path) -> Found:
