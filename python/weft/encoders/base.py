@@ -50,9 +50,20 @@ class Encoder(Protocol):
         JSON that describes the encoder: ``name``, ``type`` and whatever changes its results.
     """
 
-    kind: EncoderKind
-    dim: int | None
-    terms: Kind | None
+    @property
+    def kind(self) -> EncoderKind:
+        """The representation."""
+        ...
+
+    @property
+    def dim(self) -> int | None:
+        """Dimensions of a token vector."""
+        ...
+
+    @property
+    def terms(self) -> Kind | None:
+        """What the terms of sparse vectors are."""
+        ...
 
     @property
     def settings(self) -> dict[str, Any]:
