@@ -98,11 +98,9 @@ def build(
     return weft.build(f"{folder}/index", multivector=(collection.flat, collection.offsets), schema=schema)
 
 
-def ranked_by_index(index: weft.Index, queries: list[Array], depth: int) -> Array:
+def candidates(index: weft.Index, queries: list[Array], count: int, source: Any) -> Array:
     """The candidates of each query, in no particular order."""
-    most = min(depth, len(index))
-    answers = index.search(multivector=queries, k=most, candidates=most, candidate_source="sketch")
-    return np.asarray(answers.ids)
+    return np.asarray(index.search(multivector=queries, k=count, candidates=count, candidate_source=source).ids)
 
 
 def index_sketches() -> Iterator[tuple[str, weft.Fde | weft.Lemur]]:
@@ -118,7 +116,9 @@ def quality(folders: list[Path], seeds: int, most: int) -> None:
     for folder in folders:
         collection = read(folder, most)
         depths = [depth for depth in (20, *DEPTHS) if depth < len(collection.offsets) // 2]
-        print(f"\n{collection.name}: exact top 10 found among the first {depths}, mean and deviation of {seeds} seeds")
+        print(f"\n{collection.name}: exact top 10 found among the first {depths}, mean and deviation")
+        builds = min(seeds, MOST_BUILDS)
+        print(f"  of floats over {seeds} seeds, of indexes over {builds} orders of documents")
         for (dimensions, shape), kind in itertools.product(SHAPES.items(), KINDS):
             shares = []
             for seed in range(seeds):
@@ -127,7 +127,7 @@ def quality(folders: list[Path], seeds: int, most: int) -> None:
             report(f"{kind}, {dimensions} floats", 4 * dimensions, shares)
         for name, sketch in index_sketches():
             shares, seconds, size = [], [], 0
-            for seed in range(min(seeds, MOST_BUILDS)):
+            for seed in range(builds):
                 shuffled = collection.shuffled(seed)
                 with tempfile.TemporaryDirectory() as scratch:
                     start = time.process_time()
@@ -135,9 +135,13 @@ def quality(folders: list[Path], seeds: int, most: int) -> None:
                     index = build(shuffled, sketch, scratch, "scalar1")
                     seconds.append(time.process_time() - start)
                     size = index.stats()["sketch"]["bytes_per_document"]
-                    each = {depth: ranked_by_index(index, shuffled.queries, depth) for depth in depths}
+                    each = {depth: candidates(index, shuffled.queries, depth, "sketch") for depth in depths}
                     shares.append([found(each[depth], shuffled.best, depth) for depth in depths])
             report(name, size, shares, f"{np.median(seconds):.1f} s CPU to build")
+        with tempfile.TemporaryDirectory() as scratch:
+            index = build(collection, None, scratch)
+            each = {depth: candidates(index, collection.queries, depth, "centroids") for depth in depths}
+            report("centroids, no sketch", 0, [[found(each[depth], collection.best, depth) for depth in depths]])
 
 
 def report(name: str, size: int, shares: list[list[float]], more: str = "") -> None:
@@ -165,8 +169,7 @@ def least(index: weft.Index, collection: Collection, source: Any, recall: float)
     """The fewest candidates, growing by an eighth, among which the share of the best is so large."""
     count = 16
     while count < len(index):
-        answers = index.search(multivector=collection.queries, k=count, candidates=count, candidate_source=source)
-        if found(np.asarray(answers.ids), collection.best, count) >= recall:
+        if found(candidates(index, collection.queries, count, source), collection.best, count) >= recall:
             return count
         count = count * 9 // 8 + 1
     return len(index)

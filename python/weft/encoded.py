@@ -132,7 +132,10 @@ def _loaded(held: Mapping[str, Any]) -> "Encoder":
     """Load an encoder by its name; what else it was made with is passed as options."""
     from weft import encoders
 
-    made = encoders.load(held["name"])
+    name = held.get("name")
+    if not isinstance(name, str):
+        raise InvalidInput(f"its settings name none, but {inputs.shown(name)}")
+    made = encoders.load(name)
     found = settings(made)
     options = {name: value for name, value in held.items() if found.get(name) != value}
     if not options or options.keys() & {"name", "type", "fingerprint"}:

@@ -46,17 +46,24 @@ class Bookmark:
         Raises
         ------
         InvalidInput
-            The files were changed since.
+            The files were changed since, or the note is none of ours.
         """
         if self.note not in notes:
             return 0
-        held = json.loads(notes[self.note])
-        if held["stamp"] != self.stamp:
+        try:
+            held = json.loads(notes[self.note])
+            documents, stamp = int(held["documents"]), held["stamp"]
+        except (KeyError, TypeError, ValueError) as error:
             raise InvalidInput(
-                f"{self.name} was changed after {held['documents']:,} of its documents had been added; "
+                f"the note {self.note!r} of the index does not tell where reading stopped; "
+                f"pass resume=False to read {self.name} from its beginning"
+            ) from error
+        if stamp != self.stamp:
+            raise InvalidInput(
+                f"{self.name} was changed after {documents:,} of its documents had been added; "
                 "pass resume=False to read it from its beginning"
             )
-        return int(held["documents"])
+        return documents
 
 
 def bookmark(source: Source, resume: bool | str) -> Bookmark | None:

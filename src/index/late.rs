@@ -246,10 +246,10 @@ impl Snapshot {
     /// Candidates by token vectors alone.
     fn candidates(&self, one: &One<'_>, effort: Effort) -> Result<Vec<Candidate>> {
         let common = one.common;
-        let sketcher = match common.options.late.source {
-            Some(Source::Centroids) => None,
-            _ => self.sketcher.as_ref(),
-        };
+        let late = common.options.late;
+        // A scan of sketches may stop at the deadline, but an exact search is about all documents.
+        let by_cells = late.exact || late.source == Some(Source::Centroids);
+        let sketcher = self.sketcher.as_ref().filter(|_| !by_cells);
         let Some(sketcher) = sketcher else {
             return one.search.candidates(effort);
         };

@@ -5,6 +5,39 @@
 
 use bytemuck::{AnyBitPattern, NoUninit};
 
+/// Calls the version of a kernel that the processor has, all of which are defined by one in `scalar`.
+macro_rules! compiled {
+    ($(#[$doc:meta])* $name:ident $(<$generic:ident: $bound:path>)? ($($argument:ident: $kind:ty),* $(,)?)) => {
+        $(#[$doc])*
+        pub fn $name $(<$generic: $bound>)? ($($argument: $kind),*) {
+            match level() {
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx512 => avx512::$name($($argument),*),
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx2 => avx2::$name($($argument),*),
+                Level::Scalar => scalar::$name($($argument),*),
+            }
+        }
+    };
+}
+
+/// Compiles definitions of `scalar` for the instruction sets named first.
+#[cfg(target_arch = "x86_64")]
+macro_rules! compile {
+    ($sets:literal: $(
+        fn $name:ident $(<$generic:ident: $bound:path>)? ($($argument:ident: $kind:ty),* $(,)?);
+    )*) => {$(
+        pub fn $name $(<$generic: $bound>)? ($($argument: $kind),*) {
+            #[target_feature(enable = $sets)]
+            fn compiled $(<$generic: $bound>)? ($($argument: $kind),*) {
+                scalar::$name($($argument),*)
+            }
+            // SAFETY: `dispatch::level` returns a level only where the processor has its sets.
+            unsafe { compiled($($argument),*) }
+        }
+    )*};
+}
+
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 mod dispatch;

@@ -1,19 +1,11 @@
 //! MaxSim of vectors as they are: a query against every document, in 32-bit floats.
 
-use half::f16;
 use rayon::prelude::*;
 
 use super::query::add_up;
 use crate::error::{Error, Result};
-use crate::kernels::tokens::{self, FloatRows};
+use crate::kernels::tokens::{self, FloatRows, Vectors};
 use crate::pool;
-
-/// Vectors one after the other.
-#[derive(Clone, Copy)]
-pub enum Vectors<'a> {
-    Half(&'a [f16]),
-    Single(&'a [f32]),
-}
 
 /// Tokens that are multiplied together.
 const TOGETHER: usize = 32;

@@ -35,7 +35,7 @@ pub use buffer::TokenBuffer;
 pub use codebook::{Codebook, rule};
 pub use codec::Codec;
 pub use decode::decode;
-pub use maxsim::{Vectors, maxsim};
+pub use maxsim::maxsim;
 pub use query::{Query, is_padding};
 pub use reader::MultiVectorSegment;
 pub use score::Scorer;

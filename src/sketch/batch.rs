@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::fde::{Encoder, Fde, Side};
 use crate::error::{Error, Result};
+use crate::kernels::tokens::Vectors;
 use crate::pool;
 
 /// Sets of vectors of 16 or 32-bit floats; set `i` has those from `offsets[i]` to `offsets[i + 1]`.
@@ -14,12 +15,6 @@ use crate::pool;
 pub struct Sets<'a> {
     pub vectors: Vectors<'a>,
     pub offsets: &'a [i64],
-}
-
-#[derive(Clone, Copy)]
-pub enum Vectors<'a> {
-    Half(&'a [f16]),
-    Single(&'a [f32]),
 }
 
 /// A number that an encoding is written in.
@@ -100,12 +95,15 @@ pub fn encode<N: Number>(
     let one = |(encoder, vectors, wide): &mut (Encoder<'_>, Vec<f32>, Vec<f32>),
                (set, (numbers, scale)): (usize, (&mut [N], &mut f32))| {
         sets.copy(set, fde.shape().dim, vectors);
-        if fde.is_folded() || N::in_place(numbers).is_none() {
-            encoder.encode(side, vectors, wide);
-            *scale = N::put(encoder.folded(wide), numbers);
-        } else if let Some(encoding) = N::in_place(numbers) {
-            encoder.encode(side, vectors, encoding);
-            *scale = 1.0;
+        match N::in_place(numbers) {
+            Some(encoding) if !fde.is_folded() => {
+                encoder.encode(side, vectors, encoding);
+                *scale = 1.0;
+            }
+            _ => {
+                encoder.encode(side, vectors, wide);
+                *scale = N::put(encoder.folded(wide), numbers);
+            }
         }
     };
     let places = numbers

@@ -161,6 +161,7 @@ impl Query {
     }
 
     /// No product is further from that with the values of the code.
+    #[cfg(test)]
     pub fn rounding(&self, scale: Scale) -> f64 {
         self.places.len() as f64 * self.step * f64::from(scale.step)
     }

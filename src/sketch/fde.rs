@@ -95,6 +95,18 @@ const PROJECTIONS: u64 = 2;
 const FOLD: u64 = 3;
 
 impl Shape {
+    /// As the paper lays encodings out.
+    pub fn plain(dim: usize, repetitions: usize, bits: usize, projection: usize) -> Self {
+        Self {
+            dim,
+            repetitions,
+            bits,
+            projection,
+            order: Order::Plain,
+            fill: Fill::FirstVector,
+        }
+    }
+
     pub fn validate(&self) -> Result<()> {
         let invalid = |message: String| Err(Error::InvalidInput(message));
         if !(1..=LONGEST_VECTOR).contains(&self.dim) {

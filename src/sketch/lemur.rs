@@ -6,6 +6,8 @@
 //! `L⁻¹ Zᵀ (y - ȳ)`; both are projected to the directions in which documents vary most, and rotated so that
 //! all values have about one size.
 
+use std::sync::OnceLock;
+
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use rand::{SeedableRng, seq::index};
@@ -29,7 +31,8 @@ pub struct Lemur {
     inward_rows: FloatRows,
     /// The mean over documents of the largest product with each sampled token.
     targets: Vec<f32>,
-    chunks: Vec<Chunk>,
+    /// Made when the first document is sketched: queries do without.
+    chunks: OnceLock<Vec<Chunk>>,
 }
 
 /// Some of the sampled tokens, and what the products with them add to a sketch.
@@ -109,27 +112,14 @@ impl Lemur {
         let rotation = orthonormal(dimensions, dimensions, &mut stream(ROTATION + 1));
         let inward = lower.solve_rows_transposed(&rotation.times(&directions));
         interrupt.check()?;
-        Ok(Self::new(dim, features, sample, inward, mean))
+        Ok(Self::new(features, sample, inward, mean))
     }
 
-    pub fn new(
-        dim: usize,
-        features: Matrix,
-        sample: Vec<f16>,
-        inward: Matrix,
-        targets: Vec<f32>,
-    ) -> Self {
-        let feature_rows = features.as_rows();
-        let weights = inward.times_transposed(&feature_matrix(&feature_rows, &widened(&sample)));
-        let chunks = token_chunks(&sample, dim).into_iter().enumerate();
-        let chunk = |(number, tokens): (usize, FloatRows)| Chunk {
-            weights: weights.columns(number * CHUNK, CHUNK).as_rows(),
-            tokens,
-        };
+    pub fn new(features: Matrix, sample: Vec<f16>, inward: Matrix, targets: Vec<f32>) -> Self {
         Self {
-            chunks: chunks.map(chunk).collect(),
+            chunks: OnceLock::new(),
             inward_rows: inward.as_rows(),
-            feature_rows,
+            feature_rows: features.as_rows(),
             features,
             sample,
             inward,
@@ -139,6 +129,19 @@ impl Lemur {
 
     pub fn dimensions(&self) -> usize {
         self.inward.rows()
+    }
+
+    fn chunks(&self) -> &[Chunk] {
+        self.chunks.get_or_init(|| {
+            let features = feature_matrix(&self.feature_rows, &widened(&self.sample));
+            let weights = self.inward.times_transposed(&features);
+            let chunks = token_chunks(&self.sample, self.feature_rows.dim());
+            let chunk = |(number, tokens): (usize, FloatRows)| Chunk {
+                weights: weights.columns(number * CHUNK, CHUNK).as_rows(),
+                tokens,
+            };
+            chunks.into_iter().enumerate().map(chunk).collect()
+        })
     }
 
     pub fn parts(&self) -> Parts<'_> {
@@ -167,7 +170,7 @@ impl Lemur {
         sketches.fill(0.0);
         let mut squares = vec![0.0; documents.len()];
         let mut products = vec![];
-        for (chunk, mean) in self.chunks.iter().zip(self.targets.chunks(CHUNK)) {
+        for (chunk, mean) in self.chunks().iter().zip(self.targets.chunks(CHUNK)) {
             let mut targets = vec![0.0; documents.len() * mean.len()];
             let each = targets.chunks_exact_mut(mean.len()).zip(&mut squares);
             for (vectors, (target, square)) in vectors.iter().zip(each) {

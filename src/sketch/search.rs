@@ -21,8 +21,8 @@ pub struct Part<'a> {
 /// Groups between two looks at the clock.
 const STRIDE: usize = 64;
 
-/// Offers every eligible document that has a sketch to `top`; false when time ran out before.
-pub fn scan(query: &Query, parts: &[Part<'_>], deadline: Option<Instant>, top: &mut TopK) -> bool {
+/// Offers every eligible document that has a sketch to `top`, or those reached before the deadline.
+pub fn scan(query: &Query, parts: &[Part<'_>], deadline: Option<Instant>, top: &mut TopK) {
     let mut looked_at = 0_usize;
     for part in parts {
         let scales = part.segment.scales().chunks(GROUP);
@@ -32,7 +32,7 @@ pub fn scan(query: &Query, parts: &[Part<'_>], deadline: Option<Instant>, top: &
                 continue;
             }
             if looked_at > 0 && looked_at.is_multiple_of(STRIDE) && is_past(deadline) {
-                return false;
+                return;
             }
             looked_at += 1;
             let mut sums = [0; GROUP];
@@ -48,7 +48,6 @@ pub fn scan(query: &Query, parts: &[Part<'_>], deadline: Option<Instant>, top: &
             }
         }
     }
-    true
 }
 
 impl Part<'_> {

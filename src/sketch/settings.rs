@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::codes::Bits;
-use super::fde::{Fill, Order, Shape};
+use super::fde::Shape;
 use crate::error::{Error, Result};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +33,12 @@ impl Settings {
         let invalid = |message: String| Err(Error::InvalidInput(message));
         self.code()?;
         match self {
-            Self::Fde { .. } => self.shape(dim).map_or(Ok(()), |shape| shape.validate()),
+            &Self::Fde {
+                repetitions,
+                bits,
+                projection,
+                ..
+            } => Shape::plain(dim, repetitions, bits, projection).validate(),
             Self::Lemur {
                 features,
                 dimensions,
@@ -61,30 +66,15 @@ impl Settings {
         Bits::new(*code_bits).ok_or_else(refused)
     }
 
-    /// The shape of an encoding, if it is one.
-    pub fn shape(&self, dim: usize) -> Option<Shape> {
+    pub fn dimensions(&self, dim: usize) -> usize {
         match *self {
+            Self::Lemur { dimensions, .. } => dimensions,
             Self::Fde {
                 repetitions,
                 bits,
                 projection,
                 ..
-            } => Some(Shape {
-                dim,
-                repetitions,
-                bits,
-                projection,
-                order: Order::Plain,
-                fill: Fill::FirstVector,
-            }),
-            Self::Lemur { .. } => None,
-        }
-    }
-
-    pub fn dimensions(&self, dim: usize) -> usize {
-        match self {
-            Self::Lemur { dimensions, .. } => *dimensions,
-            Self::Fde { .. } => self.shape(dim).map_or(0, |shape| shape.dimensions()),
+            } => Shape::plain(dim, repetitions, bits, projection).dimensions(),
         }
     }
 }

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::bases::Bases;
 use super::codes::{Bits, Query, Scale};
-use super::fde::{Encoder, Fde, Rows, Side};
+use super::fde::{Encoder, Fde, Rows, Shape, Side};
 use super::lemur::{self, Lemur};
 use super::linear::Matrix;
 use super::settings::Settings;
@@ -63,8 +63,14 @@ impl Sketcher {
                 let lemur = Lemur::train(dim, features, dimensions, &some, SEED, interrupt)?;
                 Ok(Model::Lemur(Box::new(lemur)))
             }
-            Settings::Fde { orthogonal, .. } => {
-                let shape = settings.shape(dim).unwrap_or_else(|| unreachable!());
+            Settings::Fde {
+                repetitions,
+                bits,
+                projection,
+                orthogonal,
+                ..
+            } => {
+                let shape = Shape::plain(dim, repetitions, bits, projection);
                 let fde = match orthogonal {
                     true => Fde::orthogonal(shape, SEED),
                     false => Fde::independent(shape, SEED),
@@ -222,8 +228,15 @@ impl Sketcher {
                 }
             }
         };
-        let model = match (settings, settings.shape(dim)) {
-            (Settings::Fde { orthogonal, .. }, Some(shape)) => {
+        let model = match *settings {
+            Settings::Fde {
+                repetitions,
+                bits,
+                projection,
+                orthogonal,
+                ..
+            } => {
+                let shape = Shape::plain(dim, repetitions, bits, projection);
                 let count = |rows: usize| match orthogonal {
                     true => Bases::count(dim, rows),
                     false => rows * dim,
@@ -231,17 +244,14 @@ impl Sketcher {
                 let hyperplanes = finite("hyperplanes", Some(count(shape.hyperplanes())))?;
                 let projections = finite("projections", Some(count(shape.projections())))?;
                 let mean = finite("mean", Some(shape.dimensions()))?;
-                let fde = Fde::stored(shape, *orthogonal, hyperplanes, projections);
+                let fde = Fde::stored(shape, orthogonal, hyperplanes, projections);
                 Model::Fde(Box::new(fde), mean)
             }
-            (
-                Settings::Lemur {
-                    features,
-                    dimensions,
-                    ..
-                },
-                _,
-            ) => {
+            Settings::Lemur {
+                features,
+                dimensions,
+                ..
+            } => {
                 let rows = Matrix::new(finite("features", Some(features * dim))?, dim);
                 let targets = finite("targets", None)?;
                 if targets.is_empty() || targets.len() > lemur::SAMPLE {
@@ -250,10 +260,9 @@ impl Sketcher {
                 let sample = file
                     .array_of::<f16>("sample", targets.len() * dim)?
                     .to_vec();
-                let inward = Matrix::new(finite("inward", Some(dimensions * features))?, *features);
-                Model::Lemur(Box::new(Lemur::new(dim, rows, sample, inward, targets)))
+                let inward = Matrix::new(finite("inward", Some(dimensions * features))?, features);
+                Model::Lemur(Box::new(Lemur::new(rows, sample, inward, targets)))
             }
-            _ => return Err(file.corrupt("sketches of an unknown kind")),
         };
         Ok(Self {
             dim,

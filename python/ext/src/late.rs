@@ -5,7 +5,8 @@ use numpy::{PyArray1, ToPyArray};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use weft::index::{Fuse, Late, Source};
-use weft::multivector::{self, Vectors};
+use weft::kernels::tokens::Vectors;
+use weft::multivector;
 
 use crate::arrays::HeldTokens;
 use crate::error::{IntoPy, invalid};
@@ -54,6 +55,16 @@ pub enum HeldVectors<'py> {
     Single(HeldTokens<'py, f32>),
 }
 
+impl HeldVectors<'_> {
+    /// Dimensions, offsets and values.
+    pub fn views(&self) -> PyResult<(usize, &[i64], Vectors<'_>)> {
+        Ok(match self {
+            Self::Half(held) => (held.dim(), held.offsets()?, Vectors::Half(held.values()?)),
+            Self::Single(held) => (held.dim(), held.offsets()?, Vectors::Single(held.values()?)),
+        })
+    }
+}
+
 /// The score of each document for a query (n_q, dim), whose shape the caller has checked.
 #[pyfunction]
 pub fn maxsim<'py>(
@@ -63,10 +74,7 @@ pub fn maxsim<'py>(
     threads: usize,
 ) -> PyResult<Bound<'py, PyArray1<f32>>> {
     let query = query.as_slice()?;
-    let (dim, offsets, vectors) = match &documents {
-        HeldVectors::Half(held) => (held.dim(), held.offsets()?, Vectors::Half(held.values()?)),
-        HeldVectors::Single(held) => (held.dim(), held.offsets()?, Vectors::Single(held.values()?)),
-    };
+    let (dim, offsets, vectors) = documents.views()?;
     let scores = py.detach(|| multivector::maxsim(query, dim, vectors, offsets, threads));
     Ok(scores.into_py(py)?.to_pyarray(py))
 }

@@ -3,7 +3,7 @@
 use half::f16;
 use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray2, ToPyArray};
 use pyo3::prelude::*;
-use weft::sketch::batch::{self, Number, Sets, Vectors};
+use weft::sketch::batch::{self, Number, Sets};
 use weft::sketch::fde::{Fde, Fill, Order, Shape, Side};
 
 use crate::error::{IntoPy, invalid};
@@ -73,14 +73,8 @@ impl FdeEncoder {
         kind: &str,
         threads: usize,
     ) -> PyResult<Encodings<'py>> {
-        let (offsets, held) = match &vectors {
-            HeldVectors::Half(held) => (held.offsets()?, Vectors::Half(held.values()?)),
-            HeldVectors::Single(held) => (held.offsets()?, Vectors::Single(held.values()?)),
-        };
-        let sets = Sets {
-            vectors: held,
-            offsets,
-        };
+        let (_, offsets, vectors) = vectors.views()?;
+        let sets = Sets { vectors, offsets };
         let side = if query { Side::Query } else { Side::Document };
         match kind {
             "float32" => self.encode_as::<f32>(py, sets, side, threads),

@@ -7,21 +7,8 @@ use super::{GROUP, Tables, scalar};
 
 const LANES: usize = 8;
 
-/// Compiles a definition of `scalar` for this instruction set.
-macro_rules! compile {
-    ($(fn $name:ident ($($argument:ident: $kind:ty),* $(,)?);)*) => {$(
-        pub fn $name ($($argument: $kind),*) {
-            #[target_feature(enable = "avx2,fma")]
-            fn compiled ($($argument: $kind),*) {
-                scalar::$name($($argument),*)
-            }
-            // SAFETY: `dispatch::level` returns `Avx2` only where the processor has it.
-            unsafe { compiled($($argument),*) }
-        }
-    )*};
-}
-
 compile! {
+    "avx2,fma":
     fn add_parts(blocks: &mut [f32], places: &[u32], values: &[f32], length: usize);
     fn spread(keys: &mut [u64]);
 }

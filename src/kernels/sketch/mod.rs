@@ -7,6 +7,9 @@ mod scalar;
 mod tests;
 
 use super::dispatch::{Level, level};
+/// Nothing here gains from it.
+#[cfg(target_arch = "x86_64")]
+use avx2 as avx512;
 
 /// Documents whose codes lie together.
 pub const GROUP: usize = 32;
@@ -15,20 +18,6 @@ pub const LARGEST_ENTRY: u8 = 127;
 
 /// What the low and the high half of a byte of a code add to a sum: sixteen entries each.
 pub type Tables = [u8; 32];
-
-/// Calls the version of a function that the processor has, all of which are compiled from one definition.
-macro_rules! compiled {
-    ($(#[$doc:meta])* $name:ident ($($argument:ident: $kind:ty),* $(,)?)) => {
-        $(#[$doc])*
-        pub fn $name ($($argument: $kind),*) {
-            match level() {
-                #[cfg(target_arch = "x86_64")]
-                Level::Avx2 | Level::Avx512 => avx2::$name($($argument),*),
-                Level::Scalar => scalar::$name($($argument),*),
-            }
-        }
-    };
-}
 
 compiled! {
     /// The product of the Hadamard matrix of 1 and -1 in Sylvester's order with `vector`, each value of

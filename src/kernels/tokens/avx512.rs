@@ -8,21 +8,8 @@ use half::f16;
 pub use super::avx2::{expand, to_bytes};
 use super::{ByteRows, FloatRows, GROUP, LANES, Number, scalar};
 
-/// Compiles a definition of `scalar` for this instruction set.
-macro_rules! compile {
-    ($(fn $name:ident $(<$generic:ident: $bound:path>)? ($($argument:ident: $kind:ty),* $(,)?);)*) => {$(
-        pub fn $name $(<$generic: $bound>)? ($($argument: $kind),*) {
-            #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-            fn compiled $(<$generic: $bound>)? ($($argument: $kind),*) {
-                scalar::$name($($argument),*)
-            }
-            // SAFETY: `dispatch::level` returns `Avx512` only where the processor has it.
-            unsafe { compiled($($argument),*) }
-        }
-    )*};
-}
-
 compile! {
+    "avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni":
     fn raise(best: &mut [f32], bases: &[&[f32]], products: &[i32], steps: &[f32], units: &[f32]);
     fn add_steps(sums: &mut [f32], lanes: usize, bases: &[&[f32]], products: &[i32], steps: &[f32]);
     fn raise_floats(best: &mut [f32], products: &[f32]);

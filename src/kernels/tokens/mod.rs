@@ -78,6 +78,13 @@ impl ByteRows {
     }
 }
 
+/// Vectors one after the other.
+#[derive(Clone, Copy)]
+pub enum Vectors<'a> {
+    Half(&'a [f16]),
+    Single(&'a [f32]),
+}
+
 /// Rows of floats, `[value][lane]`; lanes without a row are 0.
 #[derive(Clone, Default)]
 pub struct FloatRows {
@@ -112,22 +119,6 @@ impl FloatRows {
         let lane = |lane| self.values.iter().skip(lane).step_by(self.lanes).copied();
         (0..self.lanes).flat_map(lane).collect()
     }
-}
-
-/// Calls the version of a function that the processor has, all of which are compiled from one definition.
-macro_rules! compiled {
-    ($(#[$doc:meta])* $name:ident $(<$generic:ident: $bound:path>)? ($($argument:ident: $kind:ty),* $(,)?)) => {
-        $(#[$doc])*
-        pub fn $name $(<$generic: $bound>)? ($($argument: $kind),*) {
-            match level() {
-                #[cfg(target_arch = "x86_64")]
-                Level::Avx512 => avx512::$name($($argument),*),
-                #[cfg(target_arch = "x86_64")]
-                Level::Avx2 => avx2::$name($($argument),*),
-                Level::Scalar => scalar::$name($($argument),*),
-            }
-        }
-    };
 }
 
 compiled! {
