@@ -135,12 +135,13 @@ def _loaded(held: Mapping[str, Any]) -> "Encoder":
     name = held.get("name")
     if not isinstance(name, str):
         raise InvalidInput(f"its settings name none, but {inputs.shown(name)}")
-    made = encoders.load(name)
+    which = {"revision": held["revision"]} if "revision" in held else {}
+    made = encoders.load(name, **which)
     found = settings(made)
-    options = {name: value for name, value in held.items() if found.get(name) != value}
+    options = {option: value for option, value in held.items() if found.get(option) != value}
     if not options or options.keys() & {"name", "type", "fingerprint"}:
         return made
     try:
-        return encoders.load(held["name"], **options)
+        return encoders.load(name, **which, **options)
     except (Error, TypeError):
         return made

@@ -94,7 +94,9 @@ def test_a_model_of_the_hub_keeps_its_name(monkeypatch: pytest.MonkeyPatch, fold
         return str(folder)
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
-    assert load("somebody/something", revision="v1").settings["name"] == "somebody/something"
+    settings = load("somebody/something", revision="v1").settings
+    assert (settings["name"], settings["revision"]) == ("somebody/something", "v1")
+    assert "revision" not in load(folder, revision="v1").settings
     assert asked == [("somebody/something", "v1")]
 
 

@@ -16,6 +16,8 @@ import pytest
 import weft
 from test_pipeline import broken_after, documents
 from weft import batches
+from weft.resume import bookmark
+from weft.sources import source_of
 from weft.writer import holds_index
 from word_encoders import WordVectors, WordWeights
 
@@ -237,3 +239,19 @@ def test_modification_times_tell(path: Path, tmp_path: Path) -> None:
     os.utime(corpus, (1, 1))
     with pytest.raises(weft.InvalidInput, match="changed"):
         texts.add(corpus)
+
+
+@pytest.mark.parametrize("note", ["nonsense", "[]", "{}", '{"documents": null, "stamp": ""}'])
+def test_a_note_that_tells_nothing_is_refused(tmp_path: Path, note: str) -> None:
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text('{"id": "a", "text": "fox"}\n')
+    texts = weft.TextIndex(tmp_path / "index.weft")
+    texts.add(corpus)
+    mark = bookmark(source_of(corpus), resume=True)
+    assert mark is not None
+    with weft.Writer(tmp_path / "index.weft") as writer:
+        writer.note(mark.note, note)
+    with pytest.raises(weft.InvalidInput, match="resume=False"):
+        texts.add(corpus)
+    assert texts.add(corpus, resume=False).documents == 1
+    assert not texts.index.notes

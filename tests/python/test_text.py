@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -344,3 +345,13 @@ def test_bad_encoders(path: Path, loads: list[str]) -> None:
         with pytest.raises(weft.Error, match=reason):
             weft.TextIndex(path, **arguments)  # type: ignore[arg-type]
     assert not path.exists()
+
+
+def test_settings_without_a_name_are_refused(tmp_path: Path) -> None:
+    schema = weft.Schema(
+        attributes={"title": "keyword"}, multivector=weft.MultiVector(8), encoders={"multivector": {"type": "colbert"}}
+    )
+    path = tmp_path / "index.weft"
+    weft.build(path, ids=["a"], multivector=np.ones((1, 2, 8)), schema=schema)
+    with pytest.raises(weft.Error, match="name none"):
+        weft.TextIndex(path, None).search("fox")

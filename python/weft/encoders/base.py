@@ -86,8 +86,8 @@ class Encoder(Protocol):
 def mismatch(held: Mapping[str, Any], given: Mapping[str, Any]) -> str | None:
     """Return the most telling difference between the settings of two encoders, or None.
 
-    A model is the same whatever folder it lies in: where both have a fingerprint, names may differ. Where one has none,
-    names decide.
+    A model is the same whatever folder it lies in: where both have a fingerprint, names and revisions may differ. Where
+    one has none, these decide.
 
     Examples
     --------
@@ -97,7 +97,7 @@ def mismatch(held: Mapping[str, Any], given: Mapping[str, Any]) -> str | None:
     """
     names = {*held, *given}
     both = held.get("fingerprint") is not None and given.get("fingerprint") is not None
-    names.discard("name" if both else "fingerprint")
+    names -= {"name", "revision"} if both else {"fingerprint"}
     for name in sorted(names, key=lambda name: (name != "type", name)):
         if held.get(name) != given.get(name):
             return f"{name} is {given.get(name)!r}, not {held.get(name)!r}"
@@ -134,6 +134,8 @@ class Options(TypedDict, total=False):
     ----------
     name : str, optional
         What settings call the model, if not the folder that it lies in.
+    revision : str, optional
+        Of a model of the hub: a branch, a tag or a commit, for settings to keep.
     device : str, optional
         As torch names it, such as ``"cuda:1"``. Default: a GPU if there is one, else the CPU.
     precision : {"auto", "float32", "bfloat16", "float16"}
@@ -148,6 +150,7 @@ class Options(TypedDict, total=False):
     """
 
     name: str
+    revision: str | None
     device: str | None
     precision: Precision
     max_query_tokens: int | None
@@ -186,6 +189,7 @@ class TorchEncoder:
         if unknown:
             raise InvalidInput(f"unknown option {min(unknown)!r}; there are {', '.join(Options.__annotations__)}")
         self.name = options.get("name") or inputs.path(folder)
+        self.revision = options.get("revision")
         self.device = device(options.get("device"))
         self.number_type = number_type(options.get("precision", "auto"), self.device)
         self.fingerprint = fingerprint(*models.values()) if models else None
@@ -212,6 +216,7 @@ class TorchEncoder:
         """What queries and documents must have in common, as JSON."""
         return {
             "name": self.name,
+            **({} if self.revision is None else {"revision": self.revision}),
             "type": type(self).__name__.lower(),
             "fingerprint": self.fingerprint,
             **{f"max_{role}_tokens": limit for role, limit in self.limits.items()},

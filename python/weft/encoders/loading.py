@@ -77,7 +77,8 @@ def load(
     if name_or_path == MINILM:
         return _make("MiniLm", options)
     folder = locate(name_or_path, revision)
-    options = {"name": str(folder if Path(name_or_path).is_dir() else name_or_path), **options}
+    of_hub = not Path(name_or_path).is_dir()
+    options = {"name": str(name_or_path if of_hub else folder), "revision": revision if of_hub else None, **options}
     if type is not None:
         if type not in _TYPES:
             raise InvalidInput(f"type must be one of {', '.join(_TYPES)}, not {shown(type)}")
