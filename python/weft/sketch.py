@@ -222,7 +222,8 @@ class FdeEncoder:
         """
         flat, offsets, single = tokens.queries(queries, self._dim)
         threads = inputs.integer("num_threads", num_threads, low=0)
-        encodings, _ = self._native.encode((flat, offsets), True, "float32", threads)
+        encodings = self._room(len(offsets) - 1, "float32")
+        self._native.encode((flat, offsets), True, encodings, threads)
         return encodings[0] if single else encodings
 
     def encode_document(self, documents: Any, *, dtype: EncodingType = "float32", num_threads: int = 0) -> Any:
@@ -257,14 +258,27 @@ class FdeEncoder:
         """
         if not (isinstance(dtype, str) and dtype in _TYPES):
             raise InvalidInput(f"dtype must be one of {', '.join(map(repr, _TYPES))}; got {inputs.shown(dtype)}")
-        held = tokens.as_given(documents, self._dim)
+        held = tokens.as_given(documents, self._dim, halves_checked=False)
         empty = np.flatnonzero(held[1][1:] == held[1][:-1])
         if len(empty):
             row = inputs.by_row(int(empty[0]))
             raise InvalidInput(f"documents: {row} has no token vectors to encode; leave it out")
         threads = inputs.integer("num_threads", num_threads, low=0)
-        encodings, scales = self._native.encode(held, False, dtype, threads)
+        encodings = self._room(len(held[1]) - 1, dtype)
+        try:
+            scales = self._native.encode(held, False, encodings, threads)
+        except InvalidInput:
+            tokens.as_given(documents, self._dim)  # names the value that is not finite
+            raise
         return (encodings, scales) if dtype == "int8" else encodings
+
+    def _room(self, count: int, dtype: EncodingType) -> npt.NDArray[Any]:
+        """Return memory for encodings. NumPy asks for large pages, which are filled several times faster."""
+        try:
+            return np.empty((count, self.dimensions), dtype)
+        except (MemoryError, ValueError) as error:
+            size = count * self.dimensions * np.dtype(dtype).itemsize
+            raise InvalidInput(f"encodings of {size} bytes do not fit in memory; encode fewer at a time") from error
 
     def _rows(
         self, seed: int | None, rows: tuple[Any, Any] | None

@@ -61,14 +61,16 @@ impl Bases {
     /// Products of each vector with all rows, `width` values each.
     pub fn multiply(&self, vectors: &[f32], products: &mut Vec<f32>) {
         products.resize(vectors.len() / self.dim * self.width(), 0.0);
-        let mut vector = vec![0.0; self.padded];
         let each = products.chunks_exact_mut(self.width().max(1));
-        for (products, given) in each.zip(vectors.chunks_exact(self.dim)) {
+        let each = each.zip(vectors.chunks_exact(self.dim));
+        if self.dim == self.padded {
+            return each
+                .for_each(|(products, vector)| sketch::hadamard(vector, &self.factors, products));
+        }
+        let mut vector = vec![0.0; self.padded];
+        for (products, given) in each {
             vector[..self.dim].copy_from_slice(given);
-            let bases = self.factors.chunks_exact(self.padded);
-            for (values, factors) in products.chunks_exact_mut(self.padded).zip(bases) {
-                sketch::hadamard(&vector, factors, values);
-            }
+            sketch::hadamard(&vector, &self.factors, products);
         }
     }
 }

@@ -5,9 +5,10 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
 
-use super::fde::{Encoder, Fde, Side};
+use super::fde::{Encoder, Fde, MOST_VECTORS, Side};
 use crate::error::{Error, Result};
-use crate::kernels::tokens::Vectors;
+use crate::kernels::sketch;
+use crate::kernels::tokens::{self, Vectors};
 use crate::pool;
 
 /// Sets of vectors of 16 or 32-bit floats; set `i` has those from `offsets[i]` to `offsets[i + 1]`.
@@ -49,84 +50,63 @@ impl Number for f16 {
     }
 }
 
-const LARGEST: f32 = 127.0;
-
 impl Number for i8 {
     fn put(encoding: &[f32], numbers: &mut [Self]) -> f32 {
-        let largest = encoding
-            .iter()
-            .fold(0.0_f32, |largest, value| largest.max(value.abs()));
-        let step = (largest / LARGEST).max(f32::MIN_POSITIVE);
-        let per_step = 1.0 / step;
-        for (number, value) in numbers.iter_mut().zip(encoding) {
-            *number = ((value * per_step + 128.5) as i16 - 128) as i8;
-        }
+        let mut step = 0.0;
+        sketch::to_steps(encoding, numbers, &mut step);
         step
     }
 }
 
-/// Encodings one after the other, and what the numbers of each are to be multiplied by.
+/// Writes encodings one after the other, and returns what the numbers of each are to be multiplied by.
 pub fn encode<N: Number>(
     fde: &Fde,
     sets: Sets<'_>,
     side: Side,
     threads: usize,
-) -> Result<(Vec<N>, Vec<f32>)> {
-    let count = sets.offsets.len().saturating_sub(1);
+    numbers: &mut [N],
+) -> Result<Vec<f32>> {
     let dimensions = fde.dimensions();
     sets.check(fde.shape().dim)?;
-    let mut numbers: Vec<N> = vec![];
-    let length = count.saturating_mul(dimensions);
-    numbers.try_reserve_exact(length).map_err(|_| {
-        let bytes = length.saturating_mul(size_of::<N>());
-        Error::InvalidInput(format!(
-            "encodings of {bytes} bytes do not fit in memory; encode fewer at a time"
-        ))
-    })?;
-    numbers.resize(length, N::default());
-    let mut scales = vec![0.0; count];
-    let start = || {
-        (
-            Encoder::new(fde),
-            vec![],
-            vec![0.0; fde.shape().dimensions()],
-        )
+    let mut scales = vec![0.0; numbers.len() / dimensions];
+    let start = || Work {
+        encoder: Encoder::new(fde),
+        vectors: vec![],
+        wide: vec![0.0; fde.shape().dimensions()],
     };
-    let one = |(encoder, vectors, wide): &mut (Encoder<'_>, Vec<f32>, Vec<f32>),
-               (set, (numbers, scale)): (usize, (&mut [N], &mut f32))| {
-        sets.copy(set, fde.shape().dim, vectors);
-        match N::in_place(numbers) {
-            Some(encoding) if !fde.is_folded() => {
-                encoder.encode(side, vectors, encoding);
-                *scale = 1.0;
-            }
-            _ => {
-                encoder.encode(side, vectors, wide);
-                *scale = N::put(encoder.folded(wide), numbers);
-            }
-        }
+    let one = |work: &mut Work<'_>, (set, (numbers, scale)): (usize, (&mut [N], &mut f32))| {
+        work.read(sets, set, fde.shape().dim)?;
+        *scale = work.encode(side, numbers);
+        Ok(())
     };
-    let places = numbers
-        .chunks_exact_mut(dimensions)
-        .zip(&mut scales)
-        .enumerate();
+    let outputs = numbers.chunks_exact_mut(dimensions).zip(&mut scales);
     match threads {
         1 => {
-            let mut state = start();
-            places.for_each(|place| one(&mut state, place));
+            let mut work = start();
+            outputs
+                .enumerate()
+                .try_for_each(|output| one(&mut work, output))
         }
         threads => pool::run(threads, || {
-            let places = numbers.par_chunks_exact_mut(dimensions).zip(&mut scales);
-            places.enumerate().for_each_init(start, one);
+            let outputs = numbers.par_chunks_exact_mut(dimensions).zip(&mut scales);
+            outputs.enumerate().try_for_each_init(start, one)
         })?,
-    }
-    Ok((numbers, scales))
+    }?;
+    Ok(scales)
 }
 
 /// Values are below, so that no product overflows.
 const LARGEST_VALUE: f32 = 1e36;
 
 impl Sets<'_> {
+    pub fn len(&self) -> usize {
+        self.offsets.len().saturating_sub(1)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     fn check(&self, dim: usize) -> Result<()> {
         let Vectors::Single(values) = self.vectors else {
             return Ok(());
@@ -142,15 +122,50 @@ impl Sets<'_> {
             )))
         })
     }
+}
 
-    fn copy(&self, set: usize, dim: usize, vectors: &mut Vec<f32>) {
-        let range = self.offsets[set] as usize * dim..self.offsets[set + 1] as usize * dim;
-        vectors.clear();
-        match self.vectors {
-            Vectors::Single(all) => vectors.extend_from_slice(&all[range]),
+/// What a thread keeps from set to set.
+struct Work<'a> {
+    encoder: Encoder<'a>,
+    vectors: Vec<f32>,
+    wide: Vec<f32>,
+}
+
+impl Work<'_> {
+    fn read(&mut self, sets: Sets<'_>, set: usize, dim: usize) -> Result<()> {
+        let range = sets.offsets[set] as usize * dim..sets.offsets[set + 1] as usize * dim;
+        if range.len() / dim > MOST_VECTORS {
+            let count = range.len() / dim;
+            return Err(Error::InvalidInput(format!(
+                "multivector: row {set} has {count} vectors; at most {MOST_VECTORS} are encoded together"
+            )));
+        }
+        self.vectors.resize(range.len(), 0.0);
+        match sets.vectors {
+            Vectors::Single(all) => self.vectors.copy_from_slice(&all[range]),
             Vectors::Half(all) => {
-                vectors.resize(range.len(), 0.0);
-                all[range].convert_to_f32_slice(vectors);
+                let mut finite = true;
+                tokens::check_finite(&all[range.clone()], &mut finite);
+                if !finite {
+                    return Err(Error::InvalidInput(format!(
+                        "multivector: row {set} holds a value that is not a finite number of 16 bits"
+                    )));
+                }
+                tokens::widen(&all[range], &mut self.vectors);
+            }
+        }
+        Ok(())
+    }
+
+    fn encode<N: Number>(&mut self, side: Side, numbers: &mut [N]) -> f32 {
+        match N::in_place(numbers) {
+            Some(encoding) if !self.encoder.is_folded() => {
+                self.encoder.encode(side, &self.vectors, encoding);
+                1.0
+            }
+            _ => {
+                self.encoder.encode(side, &self.vectors, &mut self.wide);
+                N::put(self.encoder.folded(&self.wide), numbers)
             }
         }
     }

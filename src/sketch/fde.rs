@@ -233,10 +233,6 @@ impl Fde {
         self
     }
 
-    pub fn is_folded(&self) -> bool {
-        self.last.is_some()
-    }
-
     /// Values of an encoding, after the last projection if there is one.
     pub fn dimensions(&self) -> usize {
         self.last
@@ -277,61 +273,72 @@ pub struct Encoder<'a> {
     fde: &'a Fde,
     /// `[vector][row]`.
     sides: Vec<f32>,
-    /// The sides of one vector as bits.
-    words: Vec<u64>,
     projected: Vec<f32>,
-    /// `[vector][repetition]`: the block of the encoding that a vector belongs to.
-    places: Vec<u32>,
+    /// `[repetition][vector]`: the cell of a vector.
+    cells: Vec<u32>,
+    /// `[repetition][cell]`: how many vectors a cell has, and the first of them.
     counts: Vec<u32>,
-    keys: Vec<u64>,
+    first: Vec<u32>,
+    /// `[sides][repetition]`: what the vector is found by that an empty cell is filled from.
+    nearest: Vec<u32>,
     folded: Vec<f32>,
 }
 
 /// Above all distances there are.
-const FAR: u64 = (MOST_BITS as u64 + 1) * STEP;
+const FAR: u32 = (MOST_BITS as u32 + 1) * STEP;
+/// A set has no more vectors.
+pub const MOST_VECTORS: usize = STEP as usize;
 
 impl<'a> Encoder<'a> {
     pub fn new(fde: &'a Fde) -> Self {
         Self {
             fde,
             sides: vec![],
-            words: vec![0; fde.shape.hyperplanes().div_ceil(64)],
             projected: vec![],
-            places: vec![],
+            cells: vec![],
             counts: vec![],
-            keys: vec![],
+            first: vec![],
+            nearest: vec![],
             folded: vec![],
         }
     }
 
-    /// Writes an encoding, from vectors one after the other; zeros when there are none. Vectors of zeros
-    /// add nothing to that of a query.
+    /// Writes an encoding, from at most `MOST_VECTORS` vectors one after the other; zeros when there are
+    /// none. Vectors of zeros add nothing to that of a query.
     pub fn encode(&mut self, side: Side, vectors: &[f32], encoding: &mut [f32]) {
-        self.add_up(vectors, encoding);
-        if side == Side::Document && !vectors.is_empty() {
-            self.average(encoding);
+        let shape = &self.fde.shape;
+        let count = vectors.len() / shape.dim;
+        if count == 0 {
+            return encoding.fill(0.0);
+        }
+        self.fde.hyperplanes.multiply(vectors, &mut self.sides);
+        self.fde.projections.multiply(vectors, &mut self.projected);
+        self.place(count);
+        let mean = side == Side::Document;
+        if mean && self.counts.contains(&0) {
+            self.find_nearest();
+        }
+        let width = self.fde.projections.width();
+        let encodings = encoding.chunks_exact_mut(shape.cells() * shape.projection);
+        for (repetition, blocks) in encodings.enumerate() {
+            let values = &self.projected[repetition * shape.projection..];
+            let cells = &self.cells[repetition * count..][..count];
+            sketch::add_parts(blocks, cells, values, width, shape.projection);
+            if !mean {
+                continue;
+            }
+            let counts = &self.counts[repetition * shape.cells()..][..shape.cells()];
+            sketch::average(blocks, counts);
+            for (cell, _) in counts.iter().enumerate().filter(|(_, count)| **count == 0) {
+                let vector = self.nearest_to(repetition, cell);
+                let block = &mut blocks[cell * shape.projection..][..shape.projection];
+                copy(&values[vector * width..][..shape.projection], block);
+            }
         }
     }
 
-    /// Turns the sums of cells into means, and fills those that are empty.
-    fn average(&mut self, encoding: &mut [f32]) {
-        let shape = &self.fde.shape;
-        let (cells, projection) = (shape.cells(), shape.projection);
-        self.counts.clear();
-        self.counts.resize(shape.repetitions * cells, 0);
-        for place in &self.places {
-            self.counts[*place as usize] += 1;
-        }
-        let blocks = encoding.chunks_exact_mut(projection);
-        for (block, count) in blocks.zip(&self.counts) {
-            if *count > 1 {
-                let share = 1.0 / *count as f32;
-                block.iter_mut().for_each(|value| *value *= share);
-            }
-        }
-        for repetition in 0..shape.repetitions {
-            self.fill(repetition, encoding);
-        }
+    pub fn is_folded(&self) -> bool {
+        self.fde.last.is_some()
     }
 
     /// An encoding after the last projection; itself where there is none.
@@ -348,71 +355,63 @@ impl<'a> Encoder<'a> {
         &self.folded
     }
 
-    /// Adds up the projections of the vectors in each cell.
-    fn add_up(&mut self, vectors: &[f32], encoding: &mut [f32]) {
+    /// Finds the cells of the vectors.
+    fn place(&mut self, count: usize) {
         let shape = &self.fde.shape;
-        encoding.fill(0.0);
-        let count = vectors.len() / shape.dim;
-        self.fde.hyperplanes.multiply(vectors, &mut self.sides);
-        self.fde.projections.multiply(vectors, &mut self.projected);
-        self.places.clear();
-        for number in 0..count {
-            let sides = &self.sides[number * self.fde.hyperplanes.width()..];
-            sketch::above_zero(&sides[..shape.hyperplanes()], &mut self.words);
-            let first = self.places.len();
-            for repetition in 0..shape.repetitions {
-                let sides = bits_at(&self.words, repetition * shape.bits, shape.bits);
-                let cell = shape.order.cell(sides, shape.bits);
-                self.places
-                    .push(repetition as u32 * shape.cells() as u32 + cell);
+        self.cells.resize(shape.repetitions * count, 0);
+        self.counts.clear();
+        self.counts.resize(shape.repetitions * shape.cells(), 0);
+        self.first.resize(self.counts.len(), 0);
+        let firsts = self.first.chunks_exact_mut(shape.cells());
+        let numbers = self.counts.chunks_exact_mut(shape.cells()).zip(firsts);
+        let cells = self.cells.chunks_exact_mut(count);
+        for (repetition, (cells, (counts, first))) in cells.zip(numbers).enumerate() {
+            let products = self
+                .sides
+                .get(repetition * shape.bits..)
+                .unwrap_or_default();
+            sketch::sides(products, self.fde.hyperplanes.width(), shape.bits, cells);
+            if shape.order == Order::Gray {
+                cells
+                    .iter_mut()
+                    .for_each(|cell| *cell = shape.order.cell(*cell, shape.bits));
             }
-            let projected = &self.projected[number * self.fde.projections.width()..];
-            sketch::add_parts(
-                encoding,
-                &self.places[first..],
-                &projected[..shape.projections()],
-                shape.projection,
-            );
+            for (vector, cell) in (0..count as u32).zip(&*cells).rev() {
+                counts[*cell as usize] += 1;
+                first[*cell as usize] = vector;
+            }
         }
     }
 
-    /// Fills the empty cells of a repetition from the vector whose cell is nearest.
-    fn fill(&mut self, repetition: usize, encoding: &mut [f32]) {
+    /// Finds what empty cells are filled from, for all cells.
+    fn find_nearest(&mut self) {
         let shape = &self.fde.shape;
-        let (cells, projection) = (shape.cells(), shape.projection);
-        let first = repetition * cells;
-        if self.counts[first..first + cells]
-            .iter()
-            .all(|count| *count > 0)
-        {
-            return;
-        }
-        self.keys.clear();
-        self.keys.resize(cells, FAR);
-        let vectors = self.places.chunks_exact(shape.repetitions);
-        for (number, places) in vectors.enumerate().rev() {
-            self.keys[shape.order.sides(places[repetition] as usize - first)] = number as u64;
-        }
-        let first_vectors = self.keys.clone();
-        if shape.fill == Fill::FirstCell {
-            for (cell, key) in (0..).zip(&mut self.keys) {
-                *key = if *key == FAR { FAR } else { cell };
-            }
-        }
-        sketch::spread(&mut self.keys);
+        let (repetitions, cells) = (shape.repetitions, shape.cells());
+        self.nearest.resize(repetitions * cells, FAR);
         for cell in 0..cells {
-            if self.counts[first + cell] > 0 {
-                continue;
+            let keys = &mut self.nearest[shape.order.sides(cell) * repetitions..][..repetitions];
+            let places = (cell..).step_by(cells);
+            for (key, place) in keys.iter_mut().zip(places) {
+                *key = match (self.counts[place], shape.fill) {
+                    (0, _) => FAR,
+                    (_, Fill::FirstVector) => self.first[place],
+                    (_, Fill::FirstCell) => cell as u32,
+                };
             }
-            let found = (self.keys[shape.order.sides(cell)] % STEP) as usize;
-            let vector = match shape.fill {
-                Fill::FirstVector => found,
-                Fill::FirstCell => first_vectors[found] as usize,
-            };
-            let from = vector * self.fde.projections.width() + repetition * projection;
-            let block = &mut encoding[(first + cell) * projection..][..projection];
-            copy(&self.projected[from..from + projection], block);
         }
+        sketch::spread(&mut self.nearest, repetitions);
+    }
+
+    /// The vector that an empty cell is filled from.
+    fn nearest_to(&self, repetition: usize, cell: usize) -> usize {
+        let shape = &self.fde.shape;
+        let place = shape.order.sides(cell) * shape.repetitions + repetition;
+        let found = self.nearest[place] % STEP;
+        let vector = match shape.fill {
+            Fill::FirstVector => found,
+            Fill::FirstCell => self.first[repetition * shape.cells() + found as usize],
+        };
+        vector as usize
     }
 }
 
@@ -429,17 +428,6 @@ fn copy(from: &[f32], to: &mut [f32]) {
         .iter_mut()
         .zip(rest)
         .for_each(|(to, from)| *to = *from);
-}
-
-/// Some bits of a row of words, the first lowest; at most 32.
-fn bits_at(words: &[u64], first: usize, count: usize) -> u32 {
-    let (word, shift) = (first / 64, first % 64);
-    let low = words.get(word).map_or(0, |bits| bits >> shift);
-    let high = match (shift, words.get(word + 1)) {
-        (1.., Some(bits)) => bits << (64 - shift),
-        _ => 0,
-    };
-    ((low | high) & ((1 << count) - 1)) as u32
 }
 
 impl Order {

@@ -1,19 +1,24 @@
 //! Fixed-dimensional encodings of arrays.
 
 use half::f16;
-use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray2, ToPyArray};
+use numpy::{PyArray1, PyReadonlyArray2, PyReadwriteArray2, ToPyArray};
 use pyo3::prelude::*;
 use weft::sketch::batch::{self, Number, Sets};
 use weft::sketch::fde::{Fde, Fill, Order, Shape, Side};
 
-use crate::error::{IntoPy, invalid};
+use crate::error::IntoPy;
 use crate::late::HeldVectors;
 
 #[pyclass(frozen, module = "weft._native")]
 pub struct FdeEncoder(Fde);
 
-/// Encodings (n, dimensions), and what each is to be multiplied by.
-type Encodings<'py> = (Bound<'py, PyAny>, Bound<'py, PyArray1<f32>>);
+/// Where encodings (n, dimensions) are written.
+#[derive(FromPyObject)]
+enum Encodings<'py> {
+    Single(PyReadwriteArray2<'py, f32>),
+    Half(PyReadwriteArray2<'py, f16>),
+    Byte(PyReadwriteArray2<'py, i8>),
+}
 
 #[pymethods]
 impl FdeEncoder {
@@ -64,39 +69,38 @@ impl FdeEncoder {
         self.0.dimensions()
     }
 
-    /// `kind` is that of the numbers: float32, float16 or int8.
+    /// Writes the encodings, and returns what the numbers of each are to be multiplied by.
     fn encode<'py>(
         &self,
         py: Python<'py>,
         vectors: HeldVectors<'py>,
         query: bool,
-        kind: &str,
+        encodings: Encodings<'py>,
         threads: usize,
-    ) -> PyResult<Encodings<'py>> {
+    ) -> PyResult<Bound<'py, PyArray1<f32>>> {
         let (_, offsets, vectors) = vectors.views()?;
         let sets = Sets { vectors, offsets };
         let side = if query { Side::Query } else { Side::Document };
-        match kind {
-            "float32" => self.encode_as::<f32>(py, sets, side, threads),
-            "float16" => self.encode_as::<f16>(py, sets, side, threads),
-            "int8" => self.encode_as::<i8>(py, sets, side, threads),
-            other => Err(invalid(py, format!("kind {other:?} is unknown"))),
-        }
+        let scales = match encodings {
+            Encodings::Single(numbers) => self.write(py, sets, side, threads, numbers)?,
+            Encodings::Half(numbers) => self.write(py, sets, side, threads, numbers)?,
+            Encodings::Byte(numbers) => self.write(py, sets, side, threads, numbers)?,
+        };
+        Ok(scales.to_pyarray(py))
     }
 }
 
 impl FdeEncoder {
-    fn encode_as<'py, N: Number + numpy::Element>(
+    fn write<N: Number + numpy::Element>(
         &self,
-        py: Python<'py>,
+        py: Python<'_>,
         sets: Sets<'_>,
         side: Side,
         threads: usize,
-    ) -> PyResult<Encodings<'py>> {
-        let encoded = py.detach(|| batch::encode::<N>(&self.0, sets, side, threads));
-        let (numbers, scales) = encoded.into_py(py)?;
-        let numbers = PyArray1::from_vec(py, numbers);
-        let numbers = numbers.reshape([scales.len(), self.0.dimensions()])?;
-        Ok((numbers.into_any(), scales.to_pyarray(py)))
+        mut numbers: PyReadwriteArray2<'_, N>,
+    ) -> PyResult<Vec<f32>> {
+        let numbers = numbers.as_slice_mut()?;
+        py.detach(|| batch::encode(&self.0, sets, side, threads, numbers))
+            .into_py(py)
     }
 }

@@ -9,40 +9,61 @@ const LANES: usize = 8;
 
 compile! {
     "avx2,fma":
-    fn add_parts(blocks: &mut [f32], places: &[u32], values: &[f32], length: usize);
-    fn spread(keys: &mut [u64]);
+    fn add_parts(blocks: &mut [f32], places: &[u32], values: &[f32], width: usize, length: usize);
+    fn average(blocks: &mut [f32], counts: &[u32]);
+    fn to_steps(values: &[f32], numbers: &mut [i8], step: &mut f32);
+    fn spread(keys: &mut [u32], lanes: usize);
 }
 
 /// `hadamard` on a processor that `dispatch` has found to have what it needs.
 pub fn hadamard(vector: &[f32], factors: &[f32], values: &mut [f32]) {
-    assert!(values.len().is_power_of_two() && values.len() >= LANES);
-    // SAFETY: `dispatch::level` returns `Avx2` only where the processor has it.
-    unsafe { vector_hadamard(vector, factors, values) }
+    assert!(vector.len().is_power_of_two() && vector.len() >= LANES);
+    let each = values
+        .chunks_exact_mut(vector.len())
+        .zip(factors.chunks_exact(vector.len()));
+    for (values, factors) in each {
+        // SAFETY: `dispatch::level` returns `Avx2` only where the processor has it.
+        unsafe { vector_hadamard(vector, factors, values) }
+    }
 }
 
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,fma")]
 fn vector_hadamard(vector: &[f32], factors: &[f32], values: &mut [f32]) {
     let given = vector.as_chunks::<LANES>().0;
     let factors = factors.as_chunks::<LANES>().0;
-    let lanes = values.as_chunks_mut::<LANES>().0.iter_mut();
-    for ((lanes, given), factors) in lanes.zip(given).zip(factors) {
-        store(lanes, within(_mm256_mul_ps(load(given), load(factors))));
-    }
-    let mut half = 1;
     let lanes = values.as_chunks_mut::<LANES>().0;
+    let started = |given: &_, factors: &_| within(_mm256_mul_ps(load(given), load(factors)));
+    let mut half = 1;
     // Two steps at a time, as long as there are two.
+    if let (fours, []) = lanes.as_chunks_mut::<4>() {
+        let given = given
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .zip(factors.as_chunks::<4>().0);
+        for (four, ([a, b, c, d], [e, f, g, h])) in fours.iter_mut().zip(given) {
+            let made = crossed([started(a, e), started(b, f), started(c, g), started(d, h)]);
+            four.iter_mut()
+                .zip(made)
+                .for_each(|(lanes, made)| store(lanes, made));
+        }
+        half = 4;
+    } else {
+        let given = given.iter().zip(factors);
+        for (lanes, (given, factors)) in lanes.iter_mut().zip(given) {
+            store(lanes, started(given, factors));
+        }
+    }
     while half * 4 <= lanes.len() {
         for four in lanes.chunks_exact_mut(half * 4) {
             let (ab, cd) = four.split_at_mut(half * 2);
             let ((a, b), (c, d)) = (ab.split_at_mut(half), cd.split_at_mut(half));
             for (((a, b), c), d) in a.iter_mut().zip(b).zip(c).zip(d) {
-                let (x, y, z, w) = (load(a), load(b), load(c), load(d));
-                let (x, y) = (_mm256_add_ps(x, y), _mm256_sub_ps(x, y));
-                let (z, w) = (_mm256_add_ps(z, w), _mm256_sub_ps(z, w));
-                store(a, _mm256_add_ps(x, z));
-                store(b, _mm256_add_ps(y, w));
-                store(c, _mm256_sub_ps(x, z));
-                store(d, _mm256_sub_ps(y, w));
+                let made = crossed([load(a), load(b), load(c), load(d)]);
+                [a, b, c, d]
+                    .into_iter()
+                    .zip(made)
+                    .for_each(|(lanes, made)| store(lanes, made));
             }
         }
         half *= 4;
@@ -57,30 +78,31 @@ fn vector_hadamard(vector: &[f32], factors: &[f32], values: &mut [f32]) {
     }
 }
 
-/// The steps within eight values.
+/// Two steps.
 #[inline]
 #[target_feature(enable = "avx2")]
+fn crossed([a, b, c, d]: [__m256; 4]) -> [__m256; 4] {
+    let (a, b) = (_mm256_add_ps(a, b), _mm256_sub_ps(a, b));
+    let (c, d) = (_mm256_add_ps(c, d), _mm256_sub_ps(c, d));
+    [
+        _mm256_add_ps(a, c),
+        _mm256_add_ps(b, d),
+        _mm256_sub_ps(a, c),
+        _mm256_sub_ps(b, d),
+    ]
+}
+
+/// The steps within eight values.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
 fn within(v: __m256) -> __m256 {
-    let sign = |pattern: [bool; LANES]| {
-        let bit = |lane: usize| if pattern[lane] { i32::MIN } else { 0 };
-        _mm256_castsi256_ps(_mm256_setr_epi32(
-            bit(0),
-            bit(1),
-            bit(2),
-            bit(3),
-            bit(4),
-            bit(5),
-            bit(6),
-            bit(7),
-        ))
-    };
-    let (t, f) = (true, false);
+    let (p, m) = (1.0, -1.0);
     let swapped = _mm256_permute_ps::<0b10_11_00_01>(v);
-    let v = _mm256_add_ps(swapped, _mm256_xor_ps(v, sign([f, t, f, t, f, t, f, t])));
+    let v = _mm256_fmadd_ps(v, _mm256_setr_ps(p, m, p, m, p, m, p, m), swapped);
     let swapped = _mm256_permute_ps::<0b01_00_11_10>(v);
-    let v = _mm256_add_ps(swapped, _mm256_xor_ps(v, sign([f, f, t, t, f, f, t, t])));
+    let v = _mm256_fmadd_ps(v, _mm256_setr_ps(p, p, m, m, p, p, m, m), swapped);
     let swapped = _mm256_permute2f128_ps::<1>(v, v);
-    _mm256_add_ps(swapped, _mm256_xor_ps(v, sign([f, f, f, f, t, t, t, t])))
+    _mm256_fmadd_ps(v, _mm256_setr_ps(p, p, p, p, m, m, m, m), swapped)
 }
 
 #[inline]
@@ -97,24 +119,32 @@ fn store(lanes: &mut [f32; LANES], values: __m256) {
     unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), values) }
 }
 
-/// `above_zero` on a processor that `dispatch` has found to have what it needs.
-pub fn above_zero(values: &[f32], words: &mut [u64]) {
+/// `sides` on a processor that `dispatch` has found to have what it needs.
+pub fn sides(values: &[f32], width: usize, bits: usize, sides: &mut [u32]) {
     // SAFETY: `dispatch::level` returns `Avx2` only where the processor has it.
-    unsafe { vector_above_zero(values, words) }
+    unsafe { vector_sides(values, width, bits, sides) }
 }
 
 #[target_feature(enable = "avx2")]
-fn vector_above_zero(values: &[f32], words: &mut [u64]) {
-    words.fill(0);
-    let (all, rest) = values.as_chunks::<LANES>();
-    for (at, lanes) in all.iter().enumerate() {
-        let above = _mm256_cmp_ps::<_CMP_GT_OQ>(load(lanes), _mm256_setzero_ps());
-        let bits = _mm256_movemask_ps(above) as u64;
-        words[at / 8] |= bits << (at % 8 * LANES);
+fn vector_sides(values: &[f32], width: usize, bits: usize, sides: &mut [u32]) {
+    // With few bits, all but the last have eight values from their first one on.
+    let readable = match bits {
+        1..=LANES => (values.len() + width).saturating_sub(LANES) / width,
+        _ => 0,
+    };
+    let (whole, rest) = sides.split_at_mut(readable.min(sides.len()));
+    let mask = (1_u32 << bits.min(LANES)) - 1;
+    for (number, sides) in whole.iter_mut().enumerate() {
+        let lanes = values[number * width..].as_chunks::<LANES>().0;
+        let above = _mm256_cmp_ps::<_CMP_GT_OQ>(load(&lanes[0]), _mm256_setzero_ps());
+        *sides = _mm256_movemask_ps(above) as u32 & mask;
     }
-    for (at, value) in (all.len() * LANES..).zip(rest) {
-        words[at / 64] |= u64::from(*value > 0.0) << (at % 64);
-    }
+    scalar::sides(
+        values.get(whole.len() * width..).unwrap_or_default(),
+        width,
+        bits,
+        rest,
+    );
 }
 
 /// `add_up` on a processor that `dispatch` has found to have what it needs.

@@ -20,30 +20,43 @@ pub const LARGEST_ENTRY: u8 = 127;
 pub type Tables = [u8; 32];
 
 compiled! {
-    /// The product of the Hadamard matrix of 1 and -1 in Sylvester's order with `vector`, each value of
-    /// which is multiplied by its factor before: value `i` is the sum of all products `j`, subtracted where
-    /// `i & j` has an odd number of bits. As many of each as a power of two, at least eight.
+    /// Products of the Hadamard matrix of 1 and -1 in Sylvester's order with `vector`, each value of which
+    /// is multiplied by its factor before: value `i` is the sum of all products `j`, subtracted where `i & j`
+    /// has an odd number of bits. A vector has as many values as a power of two, at least eight; for each so
+    /// many factors there are as many values.
     hadamard(vector: &[f32], factors: &[f32], values: &mut [f32])
 }
 
 compiled! {
-    /// Sets bit `i % 64` of word `i / 64` where value `i` is above 0, and clears the others.
-    above_zero(values: &[f32], words: &mut [u64])
+    /// Bit `b` of sides `i` is whether value `i * width + b` is above 0; at most 32 bits.
+    sides(values: &[f32], width: usize, bits: usize, sides: &mut [u32])
 }
 
 compiled! {
-    /// Adds part `i` of the values to block `places[i]`; blocks and parts have `length` values.
-    add_parts(blocks: &mut [f32], places: &[u32], values: &[f32], length: usize)
+    /// Block `i` becomes the sum of the parts whose place is `i`; part `p` is of the `length` values, as
+    /// many as a block has, from `values[p * width]` on.
+    add_parts(blocks: &mut [f32], places: &[u32], values: &[f32], width: usize, length: usize)
 }
 
 compiled! {
-    /// `keys[i]` becomes the least of `keys[j] + distance(i, j) * STEP`, where the distance is the number
-    /// of bits in which the places differ. As many keys as a power of two.
-    spread(keys: &mut [u64])
+    /// Divides each block by its count, unless that is 0.
+    average(blocks: &mut [f32], counts: &[u32])
+}
+
+compiled! {
+    /// Key `i` of each lane becomes the least of keys `j` plus `distance(i, j) * STEP`, where the distance
+    /// is the number of bits in which the places differ. Keys are `[place][lane]`, places as many as a
+    /// power of two, the largest key at most `u32::MAX - STEP`.
+    spread(keys: &mut [u32], lanes: usize)
+}
+
+compiled! {
+    /// Values in steps, of which the largest value is 127, and the size of a step.
+    to_steps(values: &[f32], numbers: &mut [i8], step: &mut f32)
 }
 
 /// What a key grows by for each bit of distance.
-pub const STEP: u64 = 1 << 32;
+pub const STEP: u32 = 1 << 27;
 
 compiled! {
     /// `sums[document]` becomes the sum of what tables `i` say of byte `places[i]` of its code. Byte `p`

@@ -27,32 +27,40 @@ proptest! {
         seed in prop::collection::vec(-100.0_f32..100.0, 1024),
         factors in prop::collection::vec(-2.0_f32..2.0, 1024),
     ) {
-        let (values, factors) = (&seed[..1 << power], &factors[..1 << power]);
+        let vector = &seed[..1 << power];
         let found = same!(|m| {
-            let mut found = vec![7.0; values.len()];
-            m::hadamard(values, factors, &mut found);
+            let mut found = vec![7.0; factors.len()];
+            m::hadamard(vector, &factors, &mut found);
             found
         });
-        let values: Vec<f32> = values.iter().zip(factors).map(|(value, factor)| value * factor).collect();
-        for (i, found) in found.iter().enumerate() {
-            let sign = |j: usize| if (i & j).count_ones() % 2 == 1 { -1.0 } else { 1.0 };
-            let terms = values.iter().enumerate().map(|(j, value)| f64::from(*value) * sign(j));
-            let size: f64 = values.iter().map(|value| f64::from(value.abs())).sum();
-            prop_assert!((f64::from(*found) - terms.sum::<f64>()).abs() <= 1e-5 * size + 1e-5);
+        for (found, factors) in found.chunks(vector.len()).zip(factors.chunks(vector.len())) {
+            let values: Vec<f32> = vector.iter().zip(factors).map(|(value, factor)| value * factor).collect();
+            for (i, found) in found.iter().enumerate() {
+                let sign = |j: usize| if (i & j).count_ones() % 2 == 1 { -1.0 } else { 1.0 };
+                let terms = values.iter().enumerate().map(|(j, value)| f64::from(*value) * sign(j));
+                let size: f64 = values.iter().map(|value| f64::from(value.abs())).sum();
+                prop_assert!((f64::from(*found) - terms.sum::<f64>()).abs() <= 1e-5 * size + 1e-5);
+            }
         }
     }
 
     #[test]
-    fn bits_say_what_is_above_zero(
-        values in prop::collection::vec(prop_oneof![Just(0.0), Just(-0.0), -1.0_f32..1.0], 0..300),
+    fn sides_say_what_is_above_zero(
+        bits in 0_usize..20,
+        count in 0_usize..20,
+        slack in 0_usize..10,
+        seed in prop::collection::vec(prop_oneof![Just(0.0), Just(-0.0), -1.0_f32..1.0], 600),
     ) {
-        let words = same!(|m| {
-            let mut words = vec![7; values.len().div_ceil(64)];
-            m::above_zero(&values, &mut words);
-            words
+        let width = bits + slack;
+        let values = &seed[..(count * width).max(slack) - slack];
+        let sides = same!(|m| {
+            let mut sides = vec![7; count];
+            m::sides(values, width, bits, &mut sides);
+            sides
         });
-        for (at, value) in values.iter().enumerate() {
-            prop_assert_eq!(words[at / 64] >> (at % 64) & 1 == 1, *value > 0.0);
+        for (number, sides) in sides.iter().enumerate() {
+            let expected = (0..bits).map(|bit| u32::from(values[number * width + bit] > 0.0) << bit);
+            prop_assert_eq!(*sides, expected.sum::<u32>());
         }
     }
 
@@ -60,39 +68,76 @@ proptest! {
     fn parts_are_added_to_their_blocks(
         length in 1_usize..40,
         places in prop::collection::vec(0_u32..5, 0..20),
-        seed in prop::collection::vec(-1.0_f32..1.0, 800),
+        seed in prop::collection::vec(-1.0_f32..1.0, 820),
     ) {
-        let values = &seed[..places.len() * length];
+        let width = length + 1;
+        let values = &seed[..places.len() * width];
         let found = same!(|m| {
             let mut blocks = vec![0.5; 5 * length];
-            m::add_parts(&mut blocks, &places, values, length);
+            m::add_parts(&mut blocks, &places, values, width, length);
             blocks
         });
-        let mut expected = vec![0.5; 5 * length];
+        let mut expected = vec![0.0; 5 * length];
         for (number, place) in places.iter().enumerate() {
             for at in 0..length {
-                expected[*place as usize * length + at] += values[number * length + at];
+                expected[*place as usize * length + at] += values[number * width + at];
             }
         }
         prop_assert_eq!(found, expected);
     }
 
     #[test]
+    fn blocks_are_averaged(
+        length in 1_usize..40,
+        counts in prop::collection::vec(0_u32..5, 1..20),
+        seed in prop::collection::vec(-1.0_f32..1.0, 800),
+    ) {
+        let values = &seed[..counts.len() * length];
+        let found = same!(|m| {
+            let mut blocks = values.to_vec();
+            m::average(&mut blocks, &counts);
+            blocks
+        });
+        for (at, (found, value)) in found.iter().zip(values).enumerate() {
+            let count = counts[at / length].max(1) as f32;
+            prop_assert!((found * count - value).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn steps_are_near_the_values(
+        values in prop::collection::vec(prop_oneof![Just(0.0), -1.0_f32..1.0, -1e30_f32..1e30], 0..100),
+    ) {
+        let (numbers, step) = same!(|m| {
+            let (mut numbers, mut step) = (vec![7; values.len()], 0.0);
+            m::to_steps(&values, &mut numbers, &mut step);
+            (numbers, step)
+        });
+        for (number, value) in numbers.iter().zip(&values) {
+            prop_assert!((f32::from(*number) * step - value).abs() <= step * 0.5001);
+        }
+    }
+
+    #[test]
     fn keys_spread_to_the_nearest_place(
         bits in 0_u32..8,
-        seed in prop::collection::vec(prop::option::weighted(0.2, 0_u64..100), 256),
+        lanes in 1_usize..20,
+        seed in prop::collection::vec(prop::option::weighted(0.2, 0_u32..100), 256 * 20),
     ) {
-        let far = 100 * STEP;
-        let keys: Vec<u64> = seed[..1 << bits].iter().map(|key| key.unwrap_or(far)).collect();
+        let far = 17 * STEP;
+        let keys: Vec<u32> =
+            seed[..lanes << bits].iter().map(|key| key.unwrap_or(far)).collect();
         let found = same!(|m| {
             let mut keys = keys.clone();
-            m::spread(&mut keys);
+            m::spread(&mut keys, lanes);
             keys
         });
-        for (i, found) in found.iter().enumerate() {
-            let steps = |j: usize| u64::from((i ^ j).count_ones()) * STEP;
-            let least = keys.iter().enumerate().map(|(j, key)| key + steps(j)).min();
-            prop_assert_eq!(Some(*found), least);
+        for (at, found) in found.iter().enumerate() {
+            let (i, lane) = (at / lanes, at % lanes);
+            let steps = |j: usize| u64::from((i ^ j).count_ones()) * u64::from(STEP);
+            let lane = keys.iter().skip(lane).step_by(lanes).enumerate();
+            let least = lane.map(|(j, key)| u64::from(*key) + steps(j)).min();
+            prop_assert_eq!(Some(u64::from(*found)), least);
         }
     }
 
