@@ -182,9 +182,6 @@ fn write_tokens(vfs: Arc<dyn Vfs>) -> Result<()> {
     writer.commit().map(drop)
 }
 
-/// Candidates that sketches are asked for.
-const SKETCHED: usize = 20;
-
 /// Several segments, documents with and without tokens, a group that is not full; a note.
 fn write_sketches(vfs: Arc<dyn Vfs>, sketch: Settings) -> Result<()> {
     let mut writer = token_writer(vfs, "scalar1", Some(sketch))?;
@@ -250,17 +247,18 @@ fn add_tokens(writer: &mut Writer, documents: i64) -> Result<()> {
     })
 }
 
-fn token_answers(snapshot: &Snapshot, late: Late) -> Result<TokenAnswers> {
+/// `offsets` are those of queries.
+fn token_answers(snapshot: &Snapshot, offsets: &[i64], late: Late) -> Result<TokenAnswers> {
     let describe = |id| {
         let id = id?;
         Ok((common::text_of(&id), snapshot.get(id)?.multivector))
     };
-    let values: Vec<f32> = (0..5 * DIM as i64)
+    let values: Vec<f32> = (0..offsets[offsets.len() - 1] * DIM as i64)
         .map(|i| (i * 31 % 23 - 11) as f32 / 9.0)
         .collect();
     let queries = TokenQueries {
         dim: DIM,
-        offsets: &[0, 1, 5],
+        offsets,
         values: &values,
     };
     let options = Options {
@@ -339,6 +337,7 @@ fn answers(places: [&dyn Vfs; 6]) -> Result<Recorded> {
         blocks: block_answers(&blocks)?,
         tokens: token_answers(
             &tokens,
+            &[0, 1, 5],
             Late {
                 exact: true,
                 ..Late::default()
@@ -348,14 +347,15 @@ fn answers(places: [&dyn Vfs; 6]) -> Result<Recorded> {
     })
 }
 
-/// What sketches find alone: as many candidates as hits.
+/// What sketches find: the one hit of each query is the best of the few that they find.
 fn sketch_answers(snapshot: &Snapshot) -> Result<TokenAnswers> {
     let late = Late {
-        candidates: Some(SKETCHED),
+        candidates: Some(1),
         source: Some(Source::Sketch),
         ..Late::default()
     };
-    token_answers(snapshot, late)
+    let offsets: Vec<i64> = (0..17).collect();
+    token_answers(snapshot, &offsets, late)
 }
 
 fn recorded() -> Recorded {

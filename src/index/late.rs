@@ -40,6 +40,9 @@ pub struct TokenMatch {
     pub score: f32,
 }
 
+/// Documents found by their sketches for each that is scored: what a sketch ranks too low, the centroids
+/// of the document's tokens put right, in a thirtieth of the time of a score.
+const SKETCHED: usize = 16;
 /// Values of queries are below, so that no product overflows.
 const LARGEST: f32 = 1e36;
 /// More rows are not searched with.
@@ -262,14 +265,15 @@ impl Snapshot {
                 first_ordinal: *first_ordinal,
             }));
         }
-        let mut top = TopK::new(effort.candidates, 0);
+        let mut top = TopK::new(effort.candidates.saturating_mul(SKETCHED), 0);
         let query = sketcher.query(one.vectors);
         sketch::search::scan(&query, &parts, common.request.deadline, &mut top);
         let sorted = top.into_sorted().into_iter();
         let hits: Vec<Hit> = sorted
             .map(|scored| self.hit(scored.ordinal, score_of(scored.score)))
             .collect();
-        Ok(given(&hits, one.numbers))
+        one.search
+            .keep_candidates(given(&hits, one.numbers), effort)
     }
 
     /// Candidates by sparse vectors, by token vectors, or both; ordered by token vectors, or by both scores.

@@ -138,17 +138,41 @@ pub fn find(
                 document,
             }));
         }
-        let scale = fill_table(query, &mut scratch.table);
-        let mut best = vec![0; query.lanes()];
-        for candidate in &mut candidates {
-            let segment = parts[candidate.part as usize].segment;
-            candidate.score = scale
-                * by_centroids(segment, candidate.document, &scratch.table, &mut best)? as f32;
-        }
+        score(query, parts, scratch, &mut candidates)?;
         keep_best(&mut candidates, kept);
         candidates.sort_unstable_by(order);
         Ok(candidates)
     })
+}
+
+/// Of documents that come best first, those with the best centroids, best first.
+pub fn keep_by_centroids(
+    query: &Query,
+    parts: &[Part<'_>],
+    mut found: Vec<Candidate>,
+    kept: usize,
+) -> Result<Vec<Candidate>> {
+    SCRATCH.with_borrow_mut(|scratch| score(query, parts, scratch, &mut found))?;
+    found.sort_by(|a, b| b.score.total_cmp(&a.score));
+    found.truncate(kept);
+    Ok(found)
+}
+
+/// Scores candidates by the best centroid of all their tokens for each row.
+fn score(
+    query: &Query,
+    parts: &[Part<'_>],
+    scratch: &mut Scratch,
+    candidates: &mut [Candidate],
+) -> Result<()> {
+    let scale = fill_table(query, &mut scratch.table);
+    let mut best = vec![0; query.lanes()];
+    for candidate in candidates {
+        let segment = parts[candidate.part as usize].segment;
+        let score = by_centroids(segment, candidate.document, &scratch.table, &mut best)?;
+        candidate.score = scale * score as f32;
+    }
+    Ok(())
 }
 
 /// Better candidates first.

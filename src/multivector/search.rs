@@ -103,6 +103,11 @@ impl Search<'_> {
         )
     }
 
+    /// Of many documents, those to be scored by their codes.
+    pub fn keep_candidates(&self, found: Vec<Candidate>, effort: Effort) -> Result<Vec<Candidate>> {
+        candidates::keep_by_centroids(self.query, self.parts, found, effort.candidates)
+    }
+
     /// Offers candidates to `top` with their scores by the last stage; of many, those that are among the
     /// best by the first. False when time ran out before.
     pub fn refine(&self, mut candidates: Vec<Candidate>, top: &mut TopK) -> Result<bool> {
