@@ -62,6 +62,7 @@ struct Recorded {
     blocks: BlockAnswers,
     tokens: TokenAnswers,
     sketches: Vec<TokenAnswers>,
+    rescored: BlockAnswers,
 }
 
 fn golden() -> PathBuf {
@@ -103,6 +104,7 @@ fn write_texts(vfs: Arc<dyn Vfs>) -> Result<()> {
             bm25: Some(bm25),
             block_size: 64,
             reorder: true,
+            rescore: false,
         }),
         multivector: None,
         attributes: [("lang".to_owned(), AttributeKind::Keyword)].into(),
@@ -124,7 +126,7 @@ const DOCUMENTS: i64 = 120;
 
 /// Documents of three kinds, put in another order, and runs of every form: a term of all documents, two of
 /// each kind, and some of few documents. An operating point.
-fn write_blocks(vfs: Arc<dyn Vfs>) -> Result<()> {
+fn write_blocks(vfs: Arc<dyn Vfs>, rescore: bool) -> Result<()> {
     let schema = Schema {
         encoders: Default::default(),
         sketch: None,
@@ -135,6 +137,7 @@ fn write_blocks(vfs: Arc<dyn Vfs>) -> Result<()> {
             bm25: None,
             block_size: 8,
             reorder: true,
+            rescore,
         }),
         multivector: None,
         attributes: [].into(),
@@ -324,17 +327,19 @@ fn text_answers(snapshot: &Snapshot) -> Result<TextAnswers> {
     })
 }
 
-fn answers(places: [&dyn Vfs; 6]) -> Result<Recorded> {
-    let [vectors, texts, blocks, tokens, encodings, weights] = places.map(Snapshot::open);
+fn answers(places: [&dyn Vfs; 7]) -> Result<Recorded> {
+    let [vectors, texts, blocks, tokens, encodings, weights, rescored] = places.map(Snapshot::open);
     let (vectors, texts, blocks, tokens) = (vectors?, texts?, blocks?, tokens?);
-    let sketches = [encodings?, weights?];
+    let (sketches, rescored) = ([encodings?, weights?], rescored?);
     let generations = [&vectors, &texts, &blocks, &tokens];
     let generations = generations.into_iter().chain(&sketches);
+    let generations = generations.chain([&rescored]);
     Ok(Recorded {
         generations: generations.map(Snapshot::generation).collect(),
         vectors: common::answers(&vectors)?,
         texts: text_answers(&texts)?,
         blocks: block_answers(&blocks)?,
+        rescored: block_answers(&rescored)?,
         tokens: token_answers(
             &tokens,
             &[0, 1, 5],
@@ -374,27 +379,30 @@ fn copy(directory: &str) -> Arc<dyn Vfs> {
     Arc::new(vfs)
 }
 
-const PLACES: [&str; 6] = [
+const PLACES: [&str; 7] = [
     "vectors",
     "texts",
     "blocks",
     "tokens",
     "encodings",
     "weights",
+    "rescored",
 ];
 
 /// That of the first of them.
 fn vector_schema() -> Schema {
-    Schema {
+    let mut schema = Schema {
         sketch: None,
         ..common::schema()
-    }
+    };
+    schema.sparse.as_mut().unwrap().rescore = false;
+    schema
 }
 
 #[test]
 fn version_1_opens_verifies_and_answers_as_recorded() {
     let places = PLACES.map(|name| OsVfs::new(golden().join(name)));
-    for (place, files) in places.iter().zip([9, 3, 3, 4, 6, 6]) {
+    for (place, files) in places.iter().zip([9, 3, 3, 4, 6, 6, 3]) {
         assert!(verify(place).unwrap().files >= files);
     }
     let places = places.each_ref().map(|place| place as &dyn Vfs);
@@ -415,9 +423,10 @@ fn version_1_has_an_order_of_documents_and_runs_of_every_form() {
 #[test]
 fn version_1_can_be_written_on() {
     let copies = PLACES.map(copy);
-    for (vfs, schema) in copies
-        .iter()
-        .zip([Some(vector_schema()), None, None, None, None, None])
+    for (vfs, schema) in
+        copies
+            .iter()
+            .zip([Some(vector_schema()), None, None, None, None, None, None])
     {
         let mut writer = Writer::open(vfs.clone(), schema, LARGE, Interrupt::never()).unwrap();
         writer.merge(1).unwrap();
@@ -441,10 +450,11 @@ fn write_golden() {
     let write = [
         write_vectors,
         write_texts,
-        write_blocks,
+        |vfs| write_blocks(vfs, false),
         write_tokens,
         |vfs| write_sketches(vfs, encodings()),
         |vfs| write_sketches(vfs, weights()),
+        |vfs| write_blocks(vfs, true),
     ];
     // A golden index is never changed.
     for (place, write) in places

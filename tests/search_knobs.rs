@@ -76,6 +76,7 @@ fn knobs_matter() {
             weights: Weights::Skewed,
             block_size: 8,
             reorder: seed % 2 == 0,
+            rescore: false,
             segments: 2,
             deleted: 0.02,
             merge: false,

@@ -90,6 +90,7 @@ fn windows_join_without_a_seam() {
             weights: random.pick(&[Weights::Same, Weights::Skewed]),
             block_size,
             reorder: number % 2 == 1,
+            rescore: number % 3 == 1,
             segments: 1,
             deleted: 0.001,
             merge: number % 2 == 1,

@@ -40,12 +40,19 @@ pub fn write(writer: &Writer, scale: Scale) -> Result<Option<Segment>> {
     if let Some(sparse) = &schema.sparse {
         let weigh = Weigh::new(writer, sparse.bm25.as_ref(), &rows);
         let mut clipped = 0;
-        let impact = |row, weight| {
+        let weight = |row, weight| {
             let weight = weigh.weight(row, weight);
             clipped += u64::from(scale.clips(weight));
-            scale.impact(weight)
+            weight
         };
-        let source = Flush::new(&buffer.sparse, &rows, impact, &writer.interrupt)?;
+        let source = Flush::new(
+            &buffer.sparse,
+            &rows,
+            scale,
+            sparse.rescore,
+            weight,
+            &writer.interrupt,
+        )?;
         let mut file = SectionWriter::create(vfs, &entry.file_name("sparse"), writer.index)?;
         let layout = writer.layout(sparse);
         entry.postings = sparse_writer::write(&mut file, layout, &source, &writer.interrupt)?;

@@ -18,6 +18,7 @@ mod late;
 mod merge;
 mod options;
 mod query;
+mod rescore;
 mod schema;
 mod segment;
 mod snapshot;

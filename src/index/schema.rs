@@ -55,6 +55,9 @@ pub struct SparseSchema {
     /// same.
     #[serde(default = "default_reorder")]
     pub reorder: bool,
+    /// Whether weights in 16 bits are kept beside impacts, and put the best documents in order.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rescore: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

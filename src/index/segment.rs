@@ -102,7 +102,14 @@ impl Segment {
             Some(sparse) => {
                 let file = open(entry.file_name("sparse"))?;
                 let block = sparse.block_size as usize;
-                Some(SparseSegment::open(file, sparse.terms, block, documents)?)
+                let steps = sparse.rescore;
+                Some(SparseSegment::open(
+                    file,
+                    sparse.terms,
+                    block,
+                    steps,
+                    documents,
+                )?)
             }
             None => None,
         };

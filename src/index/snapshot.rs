@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use half::f16;
 use rayon::prelude::*;
 
 use super::attributes::Value;
@@ -11,6 +12,7 @@ use super::content::{self, Content};
 use super::eligible::{Filter, Slots};
 use super::options::{Answer, Options};
 use super::query::{Contribution, Query};
+use super::rescore::Weighted;
 use super::schema::{Schema, SparseSchema};
 use super::segment::Segment;
 use crate::error::{Error, Result};
@@ -132,9 +134,9 @@ impl Snapshot {
         let (segment, document) = self.located(id)?;
         let sparse = match (&segment.sparse, self.scale()) {
             (Some(sparse), Some(scale)) => {
-                let row = sparse.row(document)?;
+                let row = sparse.weighted_row(document)?;
                 let weights =
-                    row.map(|(term, impact)| Ok((sparse.key(term)?, scale.weight(impact))));
+                    row.map(|(term, steps)| Ok((sparse.key(term)?, scale.weight_of_steps(steps))));
                 Some(weights.collect::<Result<_>>()?)
             }
             _ => None,
@@ -190,6 +192,10 @@ impl Snapshot {
             return Ok(nothing);
         };
         let quantized = QuantizedQuery::new(&query.weights, scale)?;
+        if self.sparse_schema()?.rescore {
+            let weighted = Weighted::new(query, &quantized, scale);
+            return self.search_weights(&weighted, k, options, request, eligible);
+        }
         let least = options
             .min_score
             .map_or(0, |least| quantized.at_least(least));
@@ -212,7 +218,7 @@ impl Snapshot {
         })
     }
 
-    fn parts<'a>(
+    pub(super) fn parts<'a>(
         &'a self,
         query: &Query,
         quantized: &QuantizedQuery,
@@ -255,17 +261,28 @@ impl Snapshot {
             return Ok(vec![]);
         };
         let quantized = QuantizedQuery::new(&query.weights, scale)?;
-        let row: Vec<(u32, u8)> = sparse.row(document)?.collect();
+        let rescore = self.sparse_schema()?.rescore;
+        let row: Vec<(u32, f16)> = sparse.weighted_row(document)?.collect();
         let mut contributions = vec![];
-        for (term, &weight) in query.terms.iter().zip(&quantized.weights) {
+        let given = query.terms.iter().zip(&query.weights);
+        for ((term, &given), &weight) in given.zip(&quantized.weights) {
             let number = sparse.find(term.as_key());
             let posting = row.iter().find(|(term, _)| Some(*term) == number);
-            if let Some(&(_, impact)) = posting.filter(|_| weight > 0) {
+            if let Some(&(_, steps)) = posting.filter(|_| weight > 0) {
+                let document_weight = scale.weight_of_steps(steps);
+                // An impact is a whole number of steps.
+                let (query_weight, contribution) = match rescore {
+                    true => (given, given * document_weight),
+                    false => (
+                        quantized.weight(weight, scale),
+                        quantized.score(weight * steps.to_f32() as u32),
+                    ),
+                };
                 contributions.push(Contribution {
                     term: term.clone(),
-                    query_weight: quantized.weight(weight, scale),
-                    document_weight: scale.weight(impact),
-                    contribution: quantized.score(weight * u32::from(impact)),
+                    query_weight,
+                    document_weight,
+                    contribution,
                 });
             }
         }

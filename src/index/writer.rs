@@ -494,6 +494,7 @@ impl Writer {
             terms: sparse.terms,
             block: sparse.block_size as usize,
             reorder: sparse.reorder.then_some(LONGEST_REORDER),
+            steps: sparse.rescore,
             memory: self.memory_limit as usize,
         }
     }

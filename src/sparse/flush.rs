@@ -1,9 +1,13 @@
-//! Rows of a buffer as a source of postings: terms numbered in ascending order, weights quantised, by
-//! XX stays as it is, so that an interrupted flush can be tried again.
+//! Rows of a buffer as a source of postings: terms numbered in ascending order, weights quantised. The
+//! buffer stays as it is, so that an interrupted flush can be tried again.
 
+use std::ops::Range;
+
+use half::f16;
 use rayon::prelude::*;
 
 use super::buffer::SparseBuffer;
+use super::quantize::Scale;
 use super::writer::{Source, check_now_and_then};
 use crate::error::Result;
 use crate::pool::{self, Interrupt};
@@ -16,30 +20,52 @@ pub struct Flush<'a> {
     rows: Lists,
 }
 
-/// Lists of numbers with impacts: list `i` is `starts[i]..starts[i + 1]`.
+/// Lists of numbers with impacts, and weights in steps: list `i` is `starts[i]..starts[i + 1]`.
 struct Lists {
     starts: Vec<u32>,
     numbers: Vec<u32>,
     impacts: Vec<u8>,
+    steps: Vec<f16>,
 }
 
 /// What a posting takes in a `Flush`.
-pub const BYTES_PER_POSTING: usize = 4 + 1;
+pub const BYTES_PER_POSTING: usize = 4 + 1 + 2;
 
 impl<'a> Flush<'a> {
-    /// Takes the rows numbered in `rows`; `impact(row, weight)` gives the impact of a posting.
+    /// Takes the rows numbered in `rows`; `weigh(row, weight)` gives the weight of a posting, `steps` says whether
+    /// it is kept in 16 bits as well.
     pub fn new(
         buffer: &'a SparseBuffer,
         rows: &[u32],
-        mut impact: impl FnMut(u32, f32) -> u8,
+        scale: Scale,
+        steps: bool,
+        mut weigh: impl FnMut(u32, f32) -> f32,
         interrupt: &Interrupt,
     ) -> Result<Self> {
         let (terms, rank) = sorted_terms(buffer, rows)?;
-        let rows = Lists::of_rows(buffer, rows, &rank, &mut impact, interrupt)?;
+        let mut lists = Lists {
+            starts: vec![0],
+            numbers: vec![],
+            impacts: vec![],
+            steps: vec![],
+        };
+        let mut sorted: Vec<(u32, f32)> = vec![];
+        for (document, &row) in (0..).zip(rows) {
+            check_now_and_then(document, interrupt)?;
+            sorted.clear();
+            let postings = buffer.row(row);
+            sorted.extend(postings.map(|(term, w)| (rank[term as usize], weigh(row, w))));
+            sorted.sort_unstable_by_key(|(term, _)| *term);
+            lists.push(&sorted, scale);
+            if steps {
+                let weights = sorted.iter().map(|(_, weight)| scale.steps(*weight));
+                lists.steps.extend(weights);
+            }
+        }
         Ok(Self {
             buffer,
             terms,
-            rows,
+            rows: lists,
         })
     }
 }
@@ -68,37 +94,20 @@ fn sorted_terms(buffer: &SparseBuffer, rows: &[u32]) -> Result<(Vec<u32>, Vec<u3
 }
 
 impl Lists {
-    fn of_rows(
-        buffer: &SparseBuffer,
-        rows: &[u32],
-        rank: &[u32],
-        impact: &mut impl FnMut(u32, f32) -> u8,
-        interrupt: &Interrupt,
-    ) -> Result<Self> {
-        let mut lists = Self {
-            starts: vec![0],
-            numbers: vec![],
-            impacts: vec![],
-        };
-        let mut sorted = vec![];
-        for (document, &row) in (0..).zip(rows) {
-            check_now_and_then(document, interrupt)?;
-            sorted.clear();
-            let postings = buffer.row(row);
-            sorted.extend(postings.map(|(term, w)| (rank[term as usize], impact(row, w))));
-            sorted.sort_unstable();
-            lists.numbers.extend(sorted.iter().map(|(term, _)| *term));
-            lists
-                .impacts
-                .extend(sorted.iter().map(|(_, impact)| *impact));
-            lists.starts.push(lists.numbers.len() as u32);
-        }
-        Ok(lists)
+    fn push(&mut self, list: &[(u32, f32)], scale: Scale) {
+        self.numbers.extend(list.iter().map(|(term, _)| *term));
+        self.impacts
+            .extend(list.iter().map(|(_, weight)| scale.impact(*weight)));
+        self.starts.push(self.numbers.len() as u32);
+    }
+
+    fn range(&self, list: u32) -> Range<usize> {
+        let list = list as usize;
+        self.starts[list] as usize..self.starts[list + 1] as usize
     }
 
     fn list(&self, list: u32) -> impl Iterator<Item = (u32, u8)> + '_ {
-        let list = list as usize;
-        let range = self.starts[list] as usize..self.starts[list + 1] as usize;
+        let range = self.range(list);
         let impacts = self.impacts[range.clone()].iter().copied();
         self.numbers[range].iter().copied().zip(impacts)
     }
@@ -121,5 +130,10 @@ impl Source for Flush<'_> {
         self.rows
             .list(document)
             .try_for_each(|(term, impact)| visit(term, impact))
+    }
+
+    fn steps(&self, document: u32, visit: impl FnMut(f16) -> Result<()>) -> Result<()> {
+        let steps = &self.rows.steps[self.rows.range(document)];
+        steps.iter().copied().try_for_each(visit)
     }
 }

@@ -2,6 +2,7 @@
 //! read from the mapped files as it is written. Memory: four bytes for each term of each segment.
 
 use fixedbitset::FixedBitSet;
+use half::f16;
 
 use super::reader::SparseSegment;
 use super::writer::{Source, check_now_and_then};
@@ -153,5 +154,11 @@ impl Source for Merge<'_> {
             visit(term.ok_or_else(|| file.corrupt("term of a row"))?, impact)?;
         }
         Ok(())
+    }
+
+    fn steps(&self, document: u32, mut visit: impl FnMut(f16) -> Result<()>) -> Result<()> {
+        let (segment, document) = self.map.origins[document as usize];
+        let mut row = self.segments[segment as usize].weighted_row(document)?;
+        row.try_for_each(|(_, steps)| visit(steps))
     }
 }

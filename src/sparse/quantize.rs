@@ -2,6 +2,8 @@
 //! query weights become integers of at most 14 bits, so that a score is an exact sum in 32 bits. On
 //! SPLADE-like vectors the top 10 keep .997 of those of float weights.
 
+use half::f16;
+
 use crate::error::{Error, Result};
 
 const LARGEST_IMPACT: f64 = 255.0;
@@ -38,15 +40,35 @@ impl Scale {
         steps.clamp(1.0, LARGEST_IMPACT) as u8
     }
 
+    /// The weight in steps, clipped as the impact is.
+    pub fn steps(&self, weight: f32) -> f16 {
+        f16::from_f64((f64::from(weight) / self.step()).min(LARGEST_IMPACT))
+    }
+
     /// True when `weight` is above what the scale can express.
     pub fn clips(&self, weight: f32) -> bool {
         weight > self.max_weight
     }
 
     pub fn weight(&self, impact: u8) -> f32 {
-        (f64::from(impact) * self.step()) as f32
+        self.weight_of_steps(impact.into())
+    }
+
+    /// What steps, of an impact or finer, stand for; those of a damaged file are no further off than impacts
+    /// can be.
+    pub fn weight_of_steps(&self, steps: f16) -> f32 {
+        let steps = f64::from(steps);
+        let steps = if steps > 0.0 {
+            steps.min(LARGEST_IMPACT)
+        } else {
+            0.0
+        };
+        (steps * self.step()) as f32
     }
 }
+
+/// No weight in 16 bits is further above its impact: half a step and the rounding of the largest.
+const LARGEST_DIFFERENCE: f64 = 0.5 + LARGEST_IMPACT / 2048.0;
 
 /// Integer weights of a query and what one unit of the integer score is worth.
 #[derive(Clone, Debug)]
@@ -81,7 +103,11 @@ impl QuantizedQuery {
 
     /// A score in the units of the weights.
     pub fn score(&self, score: u32) -> f32 {
-        (f64::from(score) * self.unit) as f32
+        self.unrounded(score) as f32
+    }
+
+    pub fn unrounded(&self, score: u32) -> f64 {
+        f64::from(score) * self.unit
     }
 
     /// The least integer score that is worth `score` or more; the largest integer if there is none.
@@ -94,6 +120,20 @@ impl QuantizedQuery {
             least += 1;
         }
         least
+    }
+
+    /// A score by weights in 16 bits and by `given`, those that the query was made from, is higher than the
+    /// integer score by no more than this.
+    pub fn slack(&self, given: &[f32], scale: Scale) -> f64 {
+        let each = given
+            .iter()
+            .zip(&self.weights)
+            .filter(|(_, weight)| **weight > 0);
+        let steps = each.map(|(given, weight)| {
+            let rounded = f64::from(*weight) * self.unit / scale.step();
+            (f64::from(*given) - rounded).max(0.0) * LARGEST_IMPACT + rounded * LARGEST_DIFFERENCE
+        });
+        steps.sum::<f64>() * scale.step()
     }
 
     /// A query weight in the units given, after rounding.
@@ -146,6 +186,23 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn weights_add_no_more_than_the_slack(
+            postings in prop::collection::vec((0.0_f32..10.0, 1e-3_f32..11.0), 1..40),
+        ) {
+            let (given, weights): (Vec<f32>, Vec<f32>) = postings.into_iter().unzip();
+            let scale = Scale::new(10.0);
+            let query = QuantizedQuery::new(&given, scale).unwrap();
+            let counted = given.iter().zip(&weights).zip(&query.weights).filter(|(_, level)| **level > 0);
+            let (mut integer, mut float) = (0, 0.0);
+            for ((given, weight), level) in counted {
+                integer += level * u32::from(scale.impact(*weight));
+                float += f64::from(*given) * f64::from(scale.weight_of_steps(scale.steps(*weight)));
+            }
+            let bound = (query.unrounded(integer) + query.slack(&given, scale)) * (1.0 + 1e-6);
+            prop_assert!(float <= bound, "{float} above {bound}");
+        }
+
         #[test]
         fn an_impact_is_within_half_a_step(weight in 0.02_f32..10.0) {
             let scale = Scale::new(10.0);

@@ -4,9 +4,10 @@
 use std::ops::Range;
 
 use fixedbitset::FixedBitSet;
+use half::f16;
 
 use super::writer::RunRecord;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernels::{Impact, WINDOW};
 use crate::storage::keys::{Key, KeyColumn, KeyKind};
 use crate::storage::section::{Array, SectionFile};
@@ -29,6 +30,8 @@ pub struct SparseSegment {
     row_starts: Array<u32>,
     row_terms: RowTerms,
     row_impacts: Array<u8>,
+    /// Where the index keeps weights in 16 bits.
+    row_steps: Option<Array<f16>>,
 }
 
 /// Terms of all rows; 16 bits each where the segment has no more than 65,536 terms.
@@ -50,8 +53,14 @@ pub struct Run<'a> {
 }
 
 impl SparseSegment {
-    /// `block` is a power of two, at most `WINDOW`.
-    pub fn open(file: SectionFile, kind: KeyKind, block: usize, documents: u32) -> Result<Self> {
+    /// `block` is a power of two, at most `WINDOW`; `steps` says whether there are weights in 16 bits.
+    pub fn open(
+        file: SectionFile,
+        kind: KeyKind,
+        block: usize,
+        steps: bool,
+        documents: u32,
+    ) -> Result<Self> {
         let documents = documents as usize;
         let terms = KeyColumn::open(&file, "terms", kind)?;
         let postings: Array<Impact> = file.array("postings")?;
@@ -71,6 +80,9 @@ impl SparseSegment {
             maxima_blocks: file.array("maxima_blocks")?,
             row_starts: file.array_of("row_starts", documents + 1)?,
             row_impacts: file.array_of("row_impacts", postings.len())?,
+            row_steps: steps
+                .then(|| file.array_of("row_steps", postings.len()))
+                .transpose()?,
             terms,
             block,
             documents,
@@ -151,18 +163,37 @@ impl SparseSegment {
 
     /// Terms and impacts of a document, terms ascending.
     pub fn row(&self, document: u32) -> Result<impl Iterator<Item = (u32, u8)> + '_> {
-        let broken = || self.file.corrupt(format!("row of document {document}"));
-        let range = pair(&self.row_starts, document).ok_or_else(broken)?;
-        let impacts = self.row_impacts.get(range.clone()).ok_or_else(broken)?;
-        let (narrow, wide): (&[u16], &[u32]) = match &self.row_terms {
-            RowTerms::Narrow(terms) => (terms.get(range).ok_or_else(broken)?, &[]),
-            RowTerms::Wide(terms) => (&[], terms.get(range).ok_or_else(broken)?),
-        };
-        let terms = narrow
-            .iter()
-            .map(|&term| u32::from(term))
-            .chain(wide.iter().copied());
+        let (range, terms) = self.row_terms(document)?;
+        let impacts = self.row_impacts.get(range);
+        let impacts = impacts.ok_or_else(|| self.broken_row(document))?;
         Ok(terms.zip(impacts.iter().copied()))
+    }
+
+    /// Terms of a document with their weights in steps: in 16 bits, or impacts where there are no others.
+    pub fn weighted_row(&self, document: u32) -> Result<impl Iterator<Item = (u32, f16)> + '_> {
+        let broken = || self.broken_row(document);
+        let (range, terms) = self.row_terms(document)?;
+        let (steps, impacts): (&[f16], &[u8]) = match &self.row_steps {
+            Some(steps) => (steps.get(range).ok_or_else(broken)?, &[]),
+            None => (&[], self.row_impacts.get(range).ok_or_else(broken)?),
+        };
+        let impacts = impacts.iter().map(|impact| f16::from(*impact));
+        Ok(terms.zip(steps.iter().copied().chain(impacts)))
+    }
+
+    fn row_terms(&self, document: u32) -> Result<(Range<usize>, impl Iterator<Item = u32> + '_)> {
+        let broken = || self.broken_row(document);
+        let range = pair(&self.row_starts, document).ok_or_else(broken)?;
+        let (narrow, wide): (&[u16], &[u32]) = match &self.row_terms {
+            RowTerms::Narrow(terms) => (terms.get(range.clone()).ok_or_else(broken)?, &[]),
+            RowTerms::Wide(terms) => (&[], terms.get(range.clone()).ok_or_else(broken)?),
+        };
+        let narrow = narrow.iter().map(|&term| u32::from(term));
+        Ok((range, narrow.chain(wide.iter().copied())))
+    }
+
+    fn broken_row(&self, document: u32) -> Error {
+        self.file.corrupt(format!("row of document {document}"))
     }
 
     /// Checks that every posting belongs to one term and one document, so that reading all of them takes

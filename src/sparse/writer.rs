@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use bytemuck::{AnyBitPattern, NoUninit};
+use half::f16;
 
 use super::invert::Inversion;
 use super::reorder;
@@ -21,6 +22,11 @@ pub trait Source {
     fn key(&self, term: u32) -> Result<Key<'_>>;
     /// Calls `visit(term, impact)` for each posting of a document, terms ascending.
     fn row(&self, document: u32, visit: impl FnMut(u32, u8) -> Result<()>) -> Result<()>;
+    /// Calls `visit` with the weight in steps of each posting of a document, in the order of `row`. Impacts
+    /// where nothing finer is known.
+    fn steps(&self, document: u32, mut visit: impl FnMut(f16) -> Result<()>) -> Result<()> {
+        self.row(document, |_, impact| visit(impact.into()))
+    }
 }
 
 /// The window of a run, and where its postings, its maxima and the blocks they are of start.
@@ -41,6 +47,8 @@ pub struct Layout {
     pub block: usize,
     /// Longest time to spend on the order of documents; they stay in the order they came without.
     pub reorder: Option<Duration>,
+    /// Whether weights in 16 bits are kept beside impacts.
+    pub steps: bool,
     /// Bytes to use while writing.
     pub memory: usize,
 }
@@ -63,6 +71,13 @@ pub fn write<S: Source>(
     })?;
     interrupt.check()?;
     let frequencies = write_rows(file, source, interrupt)?;
+    if layout.steps {
+        file.begin("row_steps")?;
+        for document in 0..source.documents() {
+            check_now_and_then(document, interrupt)?;
+            source.steps(document, |steps| file.write(&[steps]))?;
+        }
+    }
     let order = write_order(file, layout, source, interrupt)?;
     let mut postings = Inversion::new(source, &order, &frequencies, layout.memory);
 

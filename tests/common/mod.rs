@@ -55,6 +55,7 @@ pub fn schema() -> Schema {
             bm25: None,
             block_size: 8,
             reorder: true,
+            rescore: true,
         }),
         multivector: Some(MultiVectorSchema {
             dim: DIM,
@@ -342,22 +343,22 @@ impl Model {
         let scale = Scale::new(MAX_WEIGHT);
         let weights: Vec<f32> = query.iter().map(|(_, weight)| *weight).collect();
         let quantized = QuantizedQuery::new(&weights, scale).unwrap();
+        let counted = query.iter().zip(&quantized.weights);
+        let counted = counted.filter(|(_, weight)| **weight > 0);
+        let counted: BTreeMap<i64, f32> = counted.map(|(given, _)| *given).collect();
         let score = |doc: &Doc| {
-            let terms = query.iter().zip(&quantized.weights);
-            let product = |((term, _), weight): (&(i64, f32), &u32)| {
-                doc.terms
-                    .get(term)
-                    .map_or(0, |w| weight * u32::from(scale.impact(*w)))
+            let product = |(term, weight): (&i64, &f32)| {
+                let given = f64::from(*counted.get(term)?);
+                Some(given * f64::from(scale.weight_of_steps(scale.steps(*weight))))
             };
-            terms.map(product).sum::<u32>()
+            doc.terms.iter().filter_map(product).sum::<f64>() as f32
         };
         let docs = self.docs.iter().filter(|doc| wanted(doc));
-        let mut scored: Vec<_> = docs.map(|doc| (score(doc), doc)).collect();
-        scored.retain(|(score, _)| *score > 0);
-        scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
+        let mut scored: Vec<_> = docs.map(|doc| (doc.id.clone(), score(doc))).collect();
+        scored.retain(|(_, score)| *score > 0.0);
+        scored.sort_by(|a, b| b.1.total_cmp(&a.1));
         scored.truncate(k);
-        let hit = |(score, doc): (u32, &Doc)| (doc.id.clone(), quantized.score(score));
-        scored.into_iter().map(hit).collect()
+        scored
     }
 }
 
@@ -388,8 +389,10 @@ impl Model {
 
 fn describe_expected(doc: &Doc) -> String {
     let scale = Scale::new(MAX_WEIGHT);
-    let stored =
-        |(term, weight): (&i64, &f32)| (Key::Int(*term), scale.weight(scale.impact(*weight)));
+    let stored = |(term, weight): (&i64, &f32)| {
+        let weight = scale.weight_of_steps(scale.steps(*weight));
+        (Key::Int(*term), weight)
+    };
     describe(&Document {
         attributes: vec![
             ("lang", doc.lang.map(Value::Keyword)),

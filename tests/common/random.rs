@@ -79,6 +79,7 @@ pub struct Shape {
     pub weights: Weights,
     pub block_size: u32,
     pub reorder: bool,
+    pub rescore: bool,
     pub segments: usize,
     /// Share of the documents.
     pub deleted: f64,
@@ -112,6 +113,7 @@ pub fn shapes(documents: usize) -> impl Strategy<Value = Shape> {
         1..5_usize,
         deleted,
         any::<bool>(),
+        prop::bool::weighted(0.3),
     );
     (any::<u64>(), size, clusters, terms, weights, layout).prop_map(
         |(seed, documents, clusters, terms, weights, layout)| Shape {
@@ -129,6 +131,7 @@ pub fn shapes(documents: usize) -> impl Strategy<Value = Shape> {
             segments: layout.2,
             deleted: layout.3,
             merge: layout.4,
+            rescore: layout.5,
         },
     )
 }

@@ -61,6 +61,10 @@ impl Columns {
 }
 
 pub fn schema(block_size: u32, reorder: bool) -> Schema {
+    schema_of(block_size, reorder, false)
+}
+
+fn schema_of(block_size: u32, reorder: bool, rescore: bool) -> Schema {
     Schema {
         encoders: Default::default(),
         sketch: None,
@@ -71,6 +75,7 @@ pub fn schema(block_size: u32, reorder: bool) -> Schema {
             bm25: None,
             block_size,
             reorder,
+            rescore,
         }),
         multivector: None,
         attributes: [("part".to_owned(), AttributeKind::Int64)].into(),
@@ -85,9 +90,13 @@ pub struct Directory {
 
 impl Directory {
     pub fn new(block_size: u32, reorder: bool) -> Self {
+        Self::of(schema(block_size, reorder))
+    }
+
+    fn of(schema: Schema) -> Self {
         Self {
             vfs: SimVfs::new(),
-            schema: schema(block_size, reorder),
+            schema,
         }
     }
 
@@ -138,7 +147,8 @@ impl Indexed {
         let rows = shape.rows();
         // No order of ids is that of insertion.
         let ids: Vec<i64> = (0..rows.len() as i64).map(|number| number ^ 0x2b).collect();
-        let directory = Directory::new(shape.block_size, shape.reorder);
+        let schema = schema_of(shape.block_size, shape.reorder, shape.rescore);
+        let directory = Directory::of(schema);
         let mut writer = directory.writer();
         let batch = rows.len().div_ceil(shape.segments);
         for (ids, rows) in ids.chunks(batch).zip(rows.chunks(batch)) {
@@ -191,7 +201,11 @@ impl Indexed {
     pub fn ranking(&self, query: &Row, restriction: &Restriction) -> Ranking {
         let places = 0..self.live.len();
         let allowed = places.filter(|place| restriction.allows(*place, self.live[*place].0));
-        Ranking::of(allowed.map(|place| &self.live[place]), query)
+        let documents = allowed.map(|place| &self.live[place]);
+        match self.shape.rescore {
+            true => Ranking::by_weights(documents, query),
+            false => Ranking::of(documents, query),
+        }
     }
 }
 

@@ -380,6 +380,13 @@ fn rows() -> Vec<Case> {
         ("impacts of rows of 0", Harmless, |f| {
             edit(f, "row_impacts", |impacts| impacts.fill(0))
         }),
+        ("weights of rows that are no numbers", Harmless, |f| {
+            edit(f, "row_steps", |steps| steps.fill(0xff))
+        }),
+        ("weights of rows below 0", Harmless, |f| {
+            edit(f, "row_steps", |steps| steps.fill(0xbc))
+        }),
+        ("fewer weights of rows", Refused, |f| cut(f, "row_steps", 4)),
         ("fewer impacts of rows", Refused, |f| {
             cut(f, "row_impacts", 4)
         }),

@@ -17,7 +17,7 @@ use super::{Healthy, Random, golden, use_index};
 fn width(section: &str) -> usize {
     match section {
         "row_impacts" => 1,
-        "row_terms" | "maxima_blocks" => 2,
+        "row_terms" | "row_steps" | "maxima_blocks" => 2,
         "postings" | "maxima" => 3,
         "terms.int" => 8,
         _ => 4,

@@ -31,6 +31,31 @@ def query_levels(query: Row, max_weight: float = MAX_WEIGHT) -> tuple[dict[int, 
     return {term: int(np.rint(weight * levels / largest)) for term, weight in weights.items()}, step * largest / levels
 
 
+def stored(weight: float, max_weight: float = MAX_WEIGHT) -> float:
+    """Return a weight after rounding to 16 bits, in steps of ``max_weight / 255``."""
+    step = float(np.float32(max_weight)) / 255
+    return float(np.float32(float(np.float16(min(float(np.float32(weight)) / step, 255.0))) * step))
+
+
+def search_by_weights(
+    rows: Sequence[Row], query: Row, k: int, max_weight: float = MAX_WEIGHT, allowed: set[int] | None = None
+) -> list[tuple[int, float]]:
+    """Return what `search` does, by weights in 16 bits and query weights as they are.
+
+    Scores are sums in ascending order of terms; query terms too light for a level count for nothing.
+    """
+    levels, _ = query_levels(query, max_weight)
+    given = {term: float(np.float32(query[term])) for term, level in levels.items() if level}
+    scores = {}
+    for position, row in enumerate(rows):
+        shared = sorted(term for term, weight in row.items() if np.float32(weight) > 0 and term in given)
+        if shared and (allowed is None or position in allowed):
+            products = [given[term] * stored(row[term], max_weight) for term in shared]
+            scores[position] = float(np.float32(sum(products)))
+    best = sorted(scores, key=lambda position: (-scores[position], position))[:k]
+    return [(position, scores[position]) for position in best]
+
+
 def search(
     rows: Sequence[Row], query: Row, k: int, max_weight: float = MAX_WEIGHT, allowed: set[int] | None = None
 ) -> list[tuple[int, float]]:

@@ -11,7 +11,13 @@ import weft
 
 NUMBERS = st.integers(1, 64).map(lambda eighths: eighths / 8)
 LAYOUT: dict[str, st.SearchStrategy[Any]] = {"block_size": st.sampled_from([8, 64, 256]), "reorder": st.booleans()}
-SPARSE = st.builds(weft.Sparse, terms=st.sampled_from(["int", "str"]), max_weight=st.none() | NUMBERS, **LAYOUT)
+SPARSE = st.builds(
+    weft.Sparse,
+    terms=st.sampled_from(["int", "str"]),
+    max_weight=st.none() | NUMBERS,
+    rescore=st.booleans(),
+    **LAYOUT,
+)
 BM25 = st.builds(
     weft.Bm25,
     k1=NUMBERS,
@@ -51,6 +57,7 @@ def test_an_index_keeps_its_schema(tmp_path_factory: pytest.TempPathFactory, sch
         weft.Schema(weft.Sparse(max_weight=2.0), {"year": "int64"}, "int"),
         weft.Schema(weft.Sparse(block_size=8), {"year": "int64"}, "int"),
         weft.Schema(weft.Sparse(reorder=False), {"year": "int64"}, "int"),
+        weft.Schema(weft.Sparse(rescore=True), {"year": "int64"}, "int"),
         weft.Schema(weft.Sparse(), {"year": "float64"}, "int"),
         weft.Schema(weft.Sparse(), {}, "int"),
         weft.Schema(weft.Bm25(), {"year": "int64"}, "int"),

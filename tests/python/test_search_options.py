@@ -28,12 +28,13 @@ def vectors(count: int, length: int, seed: int) -> list[dict[int, float]]:
 QUERIES = vectors(20, 12, seed=1)
 
 
-@pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> weft.Index:
-    """Return three segments with deletions and small blocks."""
+@pytest.fixture(scope="module", params=[False, True], ids=["impacts", "weights"])
+def index(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> weft.Index:
+    """Return three segments with deletions and small blocks; scores are by impacts or by weights."""
     path = tmp_path_factory.mktemp("options") / "index.weft"
     rows = vectors(6000, 30, seed=0)
-    with weft.Writer(path, weft.Schema(weft.Sparse(block_size=8), {"year": "int64"}, "int")) as writer:
+    sparse = weft.Sparse(block_size=8, rescore=request.param)
+    with weft.Writer(path, weft.Schema(sparse, {"year": "int64"}, "int")) as writer:
         for first in range(0, 6000, 2000):
             ids = range(first, first + 2000)
             writer.add(ids, sparse=rows[first : first + 2000], attributes={"year": [each % 50 for each in ids]})
@@ -76,6 +77,7 @@ def test_all_plans_agree(index: weft.Index, k: int, where: str | None) -> None:
     st.sets(st.integers(0, 39)),
     st.sampled_from([8, 16]),
     st.booleans(),
+    st.booleans(),
 )
 def test_all_plans_equal_the_definition(
     tmp_path_factory: pytest.TempPathFactory,
@@ -85,15 +87,17 @@ def test_all_plans_equal_the_definition(
     deleted: set[int],
     block_size: int,
     reorder: bool,
+    rescore: bool,
 ) -> None:
     path = tmp_path_factory.mktemp("plans") / "index.weft"
-    sparse = weft.Sparse(max_weight=oracle.MAX_WEIGHT, block_size=block_size, reorder=reorder)
+    sparse = weft.Sparse(max_weight=oracle.MAX_WEIGHT, block_size=block_size, reorder=reorder, rescore=rescore)
     with weft.Writer(path, weft.Schema(sparse, ids="int")) as writer:
         writer.add(range(len(rows)), sparse=rows)
         writer.commit()
         writer.delete(deleted)
     index = weft.open(path)
-    expected = oracle.search(rows, query, k, allowed=set(range(len(rows))) - deleted)
+    define = oracle.search_by_weights if rescore else oracle.search
+    expected = define(rows, query, k, allowed=set(range(len(rows))) - deleted)
     for plan in PLANS:
         assert [tuple(hit) for hit in index.search(sparse=query, k=k, plan=plan)] == expected
 

@@ -47,6 +47,7 @@ fn layout(block: usize, reorder: bool) -> Layout {
         terms: KeyKind::Int,
         block,
         reorder: reorder.then_some(Duration::from_secs(600)),
+        steps: false,
         memory: 1 << 30,
     }
 }
@@ -69,7 +70,7 @@ fn write(rows: &Rows, layout: Layout) -> (SimVfs, SectionFile) {
 fn segment(rows: &Rows, block: usize, reorder: bool) -> SparseSegment {
     let (_, file) = write(rows, layout(block, reorder));
     let documents = rows.rows.len() as u32;
-    let segment = SparseSegment::open(file, KeyKind::Int, block, documents).unwrap();
+    let segment = SparseSegment::open(file, KeyKind::Int, block, false, documents).unwrap();
     segment.check_lists().unwrap();
     segment
 }
