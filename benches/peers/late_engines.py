@@ -95,7 +95,11 @@ class Weft(Engine):
         "f16",
     )
     targets = (0.9, 0.95, 0.99)
-    indexes: ClassVar = [{"codec": codec} for codec in codecs]
+    indexes: ClassVar = [
+        *({"codec": codec} for codec in codecs),
+        # Candidates by sketches; `probes` of the settings mean nothing there.
+        *({"codec": "scalar3", "sketch": sketch} for sketch in ("fde", "lemur")),
+    ]
     settings: ClassVar = [
         {},
         *({"target_recall": target} for target in targets),
@@ -109,8 +113,10 @@ class Weft(Engine):
         import weft
 
         field = weft.MultiVector(dim=documents.vectors.shape[1], codec=self.index["codec"])
-        rows = (documents.vectors, documents.offsets)
-        weft.build(self.folder / "index", multivector=rows, schema=weft.Schema(multivector=field, ids="int"))
+        sketches: dict[str, weft.Fde | weft.Lemur] = {"fde": weft.Fde(16, 4, 8), "lemur": weft.Lemur()}
+        sketch = sketches.get(self.index.get("sketch", ""))
+        schema = weft.Schema(multivector=field, sketch=sketch, ids="int")
+        weft.build(self.folder / "index", multivector=(documents.vectors, documents.offsets), schema=schema)
 
     def tune(self, queries: list[Array], depths: Sequence[int]) -> None:
         import weft
