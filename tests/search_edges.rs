@@ -273,3 +273,22 @@ fn lists_may_be_full_or_nearly_empty() {
         }
     }
 }
+
+/// More documents than are looked at first have the same impact.
+#[test]
+fn weights_order_what_impacts_tie() {
+    let weight = |number: i64| 1.0 + (number * 37 % 300) as f32 * 1e-5;
+    let documents: Vec<(i64, Row)> = (0..300)
+        .map(|number| (number, vec![(7, weight(number))]))
+        .collect();
+    let snapshot = index_of_weights(&documents, 8);
+    let query = vec![(7, 1.0)];
+    let ranking = Ranking::by_weights(documents.iter(), &query);
+    for k in [1, 10, 100, 300] {
+        for plan in PLANS {
+            let found = search_one(&snapshot, &query, &Filter::default(), &exactly(k, plan));
+            assert_eq!(found.hits, ranking.best(k), "{plan:?}, k = {k}");
+            assert!(found.exact, "{plan:?}, k = {k}");
+        }
+    }
+}

@@ -127,7 +127,15 @@ pub fn add(writer: &mut Writer, ids: &[i64], rows: &[Row]) {
 
 /// A snapshot in one segment.
 pub fn index(documents: &[(i64, Row)], block_size: u32, reorder: bool) -> Snapshot {
-    let directory = Directory::new(block_size, reorder);
+    index_in(&Directory::new(block_size, reorder), documents)
+}
+
+/// The same, of an index that keeps weights in 16 bits.
+pub fn index_of_weights(documents: &[(i64, Row)], block_size: u32) -> Snapshot {
+    index_in(&Directory::of(schema_of(block_size, true, true)), documents)
+}
+
+fn index_in(directory: &Directory, documents: &[(i64, Row)]) -> Snapshot {
     let mut writer = directory.writer();
     let (ids, rows): (Vec<i64>, Vec<Row>) = documents.iter().cloned().unzip();
     add(&mut writer, &ids, &rows);
