@@ -42,7 +42,8 @@ class Sparse:
     rescore : bool
         Keep weights in 16 bits beside those in 8, and put the best documents in their order: 2 more bytes a posting.
         Scores, what `Index.get` returns and what `Index.explain` says are then by these weights, and by query weights
-        as they are given; ``hits.exact`` is about them as well.
+        as they are given; ``hits.exact`` is about them as well. An exact search takes half as long again for the top
+        10, and about three times as long for the top 100.
 
     Examples
     --------
