@@ -163,7 +163,7 @@ impl<'a> Rows<'a> {
         for (number, steps) in sparse.weighted_row(document)? {
             while terms.next_if(|(term, _)| *term < number).is_some() {}
             if let Some((_, given)) = terms.next_if(|(term, _)| *term == number) {
-                score += f64::from(*given) * f64::from(weighted.scale.weight_of_steps(steps));
+                score += f64::from(*given) * f64::from(weighted.scale.weight(steps));
             }
         }
         Ok(score as f32)

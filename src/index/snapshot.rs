@@ -135,8 +135,7 @@ impl Snapshot {
         let sparse = match (&segment.sparse, self.scale()) {
             (Some(sparse), Some(scale)) => {
                 let row = sparse.weighted_row(document)?;
-                let weights =
-                    row.map(|(term, steps)| Ok((sparse.key(term)?, scale.weight_of_steps(steps))));
+                let weights = row.map(|(term, steps)| Ok((sparse.key(term)?, scale.weight(steps))));
                 Some(weights.collect::<Result<_>>()?)
             }
             _ => None,
@@ -269,7 +268,7 @@ impl Snapshot {
             let number = sparse.find(term.as_key());
             let posting = row.iter().find(|(term, _)| Some(*term) == number);
             if let Some(&(_, steps)) = posting.filter(|_| weight > 0) {
-                let document_weight = scale.weight_of_steps(steps);
+                let document_weight = scale.weight(steps);
                 // An impact is a whole number of steps.
                 let (query_weight, contribution) = match rescore {
                     true => (given, given * document_weight),

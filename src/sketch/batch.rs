@@ -99,14 +99,6 @@ pub fn encode<N: Number>(
 const LARGEST_VALUE: f32 = 1e36;
 
 impl Sets<'_> {
-    pub fn len(&self) -> usize {
-        self.offsets.len().saturating_sub(1)
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     fn check(&self, dim: usize) -> Result<()> {
         let Vectors::Single(values) = self.vectors else {
             return Ok(());

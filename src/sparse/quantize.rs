@@ -50,13 +50,9 @@ impl Scale {
         weight > self.max_weight
     }
 
-    pub fn weight(&self, impact: u8) -> f32 {
-        self.weight_of_steps(impact.into())
-    }
-
     /// What steps, of an impact or finer, stand for; those of a damaged file are no further off than impacts
     /// can be.
-    pub fn weight_of_steps(&self, steps: f16) -> f32 {
+    pub fn weight(&self, steps: f16) -> f32 {
         let steps = f64::from(steps);
         let steps = if steps > 0.0 {
             steps.min(LARGEST_IMPACT)
@@ -166,7 +162,7 @@ mod tests {
     fn extreme_scales_stay_finite() {
         for largest in [f32::MIN_POSITIVE, 1e-45, f32::MAX] {
             let scale = Scale::for_observed(largest);
-            assert!(scale.step() > 0.0 && scale.weight(255).is_finite());
+            assert!(scale.step() > 0.0 && scale.weight(255_u8.into()).is_finite());
             assert!((1..=255).contains(&scale.impact(largest)));
         }
     }
@@ -197,7 +193,7 @@ mod tests {
             let (mut integer, mut float) = (0, 0.0);
             for ((given, weight), level) in counted {
                 integer += level * u32::from(scale.impact(*weight));
-                float += f64::from(*given) * f64::from(scale.weight_of_steps(scale.steps(*weight)));
+                float += f64::from(*given) * f64::from(scale.weight(scale.steps(*weight)));
             }
             let bound = (query.unrounded(integer) + query.slack(&given, scale)) * (1.0 + 1e-6);
             prop_assert!(float <= bound, "{float} above {bound}");
@@ -206,7 +202,7 @@ mod tests {
         #[test]
         fn an_impact_is_within_half_a_step(weight in 0.02_f32..10.0) {
             let scale = Scale::new(10.0);
-            let back = f64::from(scale.weight(scale.impact(weight)));
+            let back = f64::from(scale.weight(scale.impact(weight).into()));
             prop_assert!((back - f64::from(weight)).abs() <= scale.step() * 0.5001);
         }
     }

@@ -349,7 +349,7 @@ impl Model {
         let score = |doc: &Doc| {
             let product = |(term, weight): (&i64, &f32)| {
                 let given = f64::from(*counted.get(term)?);
-                Some(given * f64::from(scale.weight_of_steps(scale.steps(*weight))))
+                Some(given * f64::from(scale.weight(scale.steps(*weight))))
             };
             doc.terms.iter().filter_map(product).sum::<f64>() as f32
         };
@@ -390,7 +390,7 @@ impl Model {
 fn describe_expected(doc: &Doc) -> String {
     let scale = Scale::new(MAX_WEIGHT);
     let stored = |(term, weight): (&i64, &f32)| {
-        let weight = scale.weight_of_steps(scale.steps(*weight));
+        let weight = scale.weight(scale.steps(*weight));
         (Key::Int(*term), weight)
     };
     describe(&Document {
