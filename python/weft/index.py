@@ -175,7 +175,7 @@ class Index:
             order of the vectors as stored. Otherwise, and with `sparse` or `text` alone, nothing changes.
         candidates : int, optional
             Documents scored by their token vectors. Default: ``max(128, 4 * k)``, or what `tune` found for
-            `target_recall`. Time grows with it.
+            `target_recall`. Time grows with it. Sketches find 16 times as many, of which centroids choose these.
         probes : int, optional
             Cells of centroids that each row of a query looks into for candidates, where these come from there. Default:
             8, or as above.

@@ -243,7 +243,7 @@ impl Snapshot {
                 false
             }
         };
-        Ok(self.late_answer(top, all))
+        Ok(self.answer(top, all))
     }
 
     /// Candidates by token vectors alone.
@@ -375,7 +375,7 @@ impl Snapshot {
                 ordinal,
             });
         }
-        self.late_answer(top, exact)
+        self.answer(top, exact)
     }
 
     /// Scores the documents `ids[i]` for each query `i`; best first, those without token vectors left out.
@@ -420,7 +420,7 @@ impl Snapshot {
                 if query.rows > 0 {
                     search.refine(given(&hits, &numbers), &mut top)?;
                 }
-                Ok(self.late_answer(top, true))
+                Ok(self.answer(top, true))
             })
         };
         match queries.len() {
@@ -489,7 +489,8 @@ impl Snapshot {
         (parts, numbers)
     }
 
-    fn late_answer(&self, top: TopK, exact: bool) -> Answer {
+    /// Scores of `top` are keys of floats.
+    pub(super) fn answer(&self, top: TopK, exact: bool) -> Answer {
         let full = top.is_full();
         let sorted = top.into_sorted().into_iter();
         let hits: Vec<Hit> = sorted

@@ -9,7 +9,7 @@ use super::snapshot::{Hit, Snapshot};
 use crate::error::Result;
 use crate::sparse::search::{self, Request};
 use crate::sparse::{Knobs, QuantizedQuery, Scale};
-use crate::topk::{Scored, TopK, key, score_of};
+use crate::topk::{Scored, TopK, key};
 
 /// How many times more documents are looked at when those before prove nothing.
 const MORE: usize = 4;
@@ -99,14 +99,8 @@ impl Snapshot {
                 ordinal: scored.ordinal,
             });
         }
-        let full = top.is_full();
-        let hits: Vec<Hit> = (top.into_sorted().into_iter())
-            .map(|scored| self.hit(scored.ordinal, score_of(scored.score)))
-            .collect();
-        let worst = hits
-            .last()
-            .filter(|_| full)
-            .map_or(f32::NEG_INFINITY, |hit| hit.score);
+        let answer = self.answer(top, true);
+        let worst = answer.bound;
         let bound = match rest {
             0 => f64::NEG_INFINITY,
             _ => (weighted.quantized.unrounded(rest) + weighted.slack) * (1.0 + ROUNDING),
@@ -120,7 +114,7 @@ impl Snapshot {
             } else {
                 bound.max(worst.into()) as f32
             },
-            hits,
+            ..answer
         })
     }
 }

@@ -32,8 +32,8 @@ struct Lists {
 pub const BYTES_PER_POSTING: usize = 4 + 1 + 2;
 
 impl<'a> Flush<'a> {
-    /// Takes the rows numbered in `rows`; `weigh(row, weight)` gives the weight of a posting, `steps` says whether
-    /// it is kept in 16 bits as well.
+    /// Takes the rows numbered in `rows`; `weigh(row, weight)` gives the weight of a posting, `steps` says
+    /// whether it is kept in 16 bits as well.
     pub fn new(
         buffer: &'a SparseBuffer,
         rows: &[u32],

@@ -73,6 +73,12 @@ def test_another_schema_is_refused(path: Path, other: weft.Schema) -> None:
     assert len(weft.open(path)) == 0
 
 
+@pytest.mark.parametrize("rescore", [1, "yes", None])
+def test_rescore_is_true_or_false(path: Path, rescore: Any) -> None:
+    with pytest.raises(weft.InvalidInput, match="schema"):
+        weft.Writer(path, weft.Schema(weft.Sparse(rescore=rescore)))
+
+
 @pytest.mark.parametrize("made", [weft.Sparse, weft.Bm25])
 @pytest.mark.parametrize(
     "layout", [{"block_size": each} for each in (0, 4, 12, 512, -8, 8.5, "8", None)] + [{"reorder": 1}]
